@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { cameraId, publicKeyText, sha256Hex, slug, ulidText, utc } from './primitives.js';
+import { motionEvent } from './motion.js';
+
+/** Retained; also the will, then with state `lost` and the session of the connection that made it. */
+export const statusMessage = z.object({
+  schema: z.literal(1),
+  state: z.enum(['online', 'offline', 'lost', 'maintenance']),
+  reason: z.string(),
+  /** ULID of this connection: a stale will never overwrites a newer birth. */
+  session: ulidText,
+  ts: utc,
+});
+
+export const infoMessage = z.object({
+  schema: z.literal(1),
+  session: ulidText,
+  ts: utc,
+  hw: z.string(),
+  os: z.string(),
+  agent: z.string(),
+  capabilities: z.array(z.string()),
+  keyId: publicKeyText,
+  cameras: z.array(
+    z.object({
+      id: cameraId,
+      name: z.string(),
+      make: z.string(),
+      model: z.string(),
+      fw: z.string(),
+      mac: z.string(),
+      serial: z.string(),
+      channel: z.string(),
+      streams: z.array(z.object({ role: z.string(), codec: z.string(), width: z.number(), height: z.number() })),
+    }),
+  ),
+});
+
+/** Compact and absolute; never queued. `age`: seconds since the last committed byte. Percentages 0..100. */
+export const heartbeatMessage = z.object({
+  schema: z.literal(1),
+  seq: z.number().int(),
+  /** The center signs it back: proof that the center itself, and not only its broker, was reached. */
+  nonce: z.string(),
+  ts: utc,
+  uptime: z.number().int(),
+  cpu: z.number(),
+  mem: z.number(),
+  temp: z.number().nullable(),
+  disk: z.object({
+    used: z.number(),
+    bytes: z.number(),
+    quota: z.number(),
+    days: z.number().nullable(),
+    state: z.string(),
+  }),
+  clock: z.object({ src: z.string(), offset: z.number().nullable() }),
+  queue: z.object({ clips: z.number().int(), bytes: z.number(), outbox: z.number().int() }),
+  policy: z.string(),
+  cams: z.array(
+    z.object({
+      id: cameraId,
+      state: z.string(),
+      fps: z.number(),
+      age: z.number().nullable(),
+      /** Seconds not recorded in the last 24 h of this box's run. */
+      gap: z.number(),
+      oldest: utc.nullable(),
+      /** camera minus box, ms */
+      clock: z.number().nullable(),
+    }),
+  ),
+});
+export type Heartbeat = z.infer<typeof heartbeatMessage>;
+
+/** CloudEvents 1.0, structured JSON. `id` is the idempotency key; `sequence` runs without holes per `stream`. */
+export const eventEnvelope = z.object({
+  specversion: z.literal('1.0'),
+  id: ulidText,
+  source: z.string(),
+  type: z.string(),
+  time: utc,
+  datacontenttype: z.literal('application/json'),
+  schema: z.literal(1),
+  /** Outbox stream, for the acknowledgement. */
+  stream: z.string(),
+  sequence: z.number().int(),
+  data: z.unknown(),
+});
+export type EventEnvelope = z.infer<typeof eventEnvelope>;
+
+export const clipEventData = z.object({
+  clip: ulidText,
+  camera: cameraId,
+  from: utc,
+  to: utc,
+  state: z.enum(['queued', 'delivered', 'failed', 'withheld']),
+  bytes: z.number().int().nullable(),
+  sha256: sha256Hex.nullable(),
+  detail: z.string(),
+});
+
+/** Which `data` belongs to which event `type`. */
+export const eventData = {
+  'bluelight.motion.start': motionEvent,
+  'bluelight.motion.update': motionEvent,
+  'bluelight.motion.end': motionEvent,
+  'bluelight.clip': clipEventData,
+} as const;
+export type EventType = keyof typeof eventData;
+
+/**
+ * From the center, signed with its key (JWS compact, EdDSA). Empties the outbox up to each stream's `sequence`
+ * and answers the newest heartbeat. Only this counts as "center reached".
+ */
+export const ackMessage = z.object({
+  schema: z.literal(1),
+  box: slug,
+  ts: utc,
+  streams: z.record(z.string(), z.number().int()),
+  heartbeat: z.string().nullable(),
+});
+export type Ack = z.infer<typeof ackMessage>;
+
+/** Given to the technician as a file: `bluelight claim --file`. */
+export const claimFile = z.object({
+  schema: z.literal(1),
+  site: slug,
+  box: slug,
+  center: z.object({
+    id: slug,
+    /** `mqtt://` or `mqtts://` */
+    broker: z.url(),
+    upload: z.url(),
+    key: publicKeyText,
+    username: z.string().optional(),
+    password: z.string().optional(),
+    /** PEM of the authority that signed the center's TLS certificates; the system's list when absent. */
+    ca: z.string().optional(),
+  }),
+});
+export type ClaimFile = z.infer<typeof claimFile>;
+
+/** Topics of one box below its prefix (`bluelight/v1/{site}/{box}`). */
+export function topics(site: string, box: string) {
+  const root = `bluelight/v1/${site}/${box}`;
+  return {
+    root,
+    status: `${root}/status`,
+    info: `${root}/info`,
+    heartbeat: `${root}/heartbeat`,
+    event: (kind: string): string => `${root}/event/${kind}`,
+    ack: `${root}/ack`,
+  };
+}
