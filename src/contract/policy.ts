@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { cameraId, utc } from './primitives.js';
+import type { GrantKind } from './grant.js';
+import { cameraId, utc, type TimeRange } from './primitives.js';
 
 export const accessMode = z.enum(['registry', 'ask', 'clips', 'emergency', 'live']);
 export type AccessMode = z.infer<typeof accessMode>;
@@ -46,9 +47,9 @@ export type Door = 'page' | 'socket' | 'http' | 'mqtt' | 'courier' | 'auto';
 export interface AccessRequest {
   party: Party;
   door: Door;
-  kind: import('./grant.js').GrantKind;
+  kind: GrantKind;
   camera: string;
-  range: import('./primitives.js').TimeRange;
+  range: TimeRange;
   reason: string;
   case?: string;
 }

@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import { parseDuration, parseSize } from '../base/units.js';
+
+/** One setting: everything that anyone needs to know of it, in one place. */
+export interface Setting<T = unknown> {
+  decode: z.ZodType<T>;
+  /** As a person would write it in the file; undefined: must be given. */
+  default: unknown;
+  unit?: string;
+  /** One sentence: what follows from the value. */
+  consequence: string;
+  secret?: boolean;
+  /** True: a change takes effect at the next start only. */
+  restart: boolean;
+}
+
+function unit<T>(parse: (text: string) => T, example: string): z.ZodType<T> {
+  return z.string({ error: `a text such as ${example}` }).transform((text, context) => {
+    try {
+      return parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: `a text such as ${example}` });
+      return z.NEVER;
+    }
+  });
+}
+
+const duration = unit(parseDuration, '"30s", "15m" or "7d"');
+const size = unit(parseSize, '"500MB" or "200GB"');
+const path = z.string({ error: 'a path such as "/var/lib/bluelight"' }).min(1);
+const port = z.number({ error: 'a port number' }).int().min(0).max(65_535);
+
+function setting<T>(
+  decode: z.ZodType<T>,
+  fallback: unknown,
+  consequence: string,
+  more: Partial<Setting<T>> = {},
+): Setting<T> {
+  return { decode, default: fallback, consequence, restart: true, ...more };
+}
+
+/** Every key of the configuration file. Types, defaults, `settings explain` and the example file come from here. */
+export const SETTINGS = {
+  state_dir: setting(
+    path,
+    '/var/lib/bluelight',
+    'Where the box keeps its key, its database and its socket; losing it makes this a new box.',
+  ),
+  'log.level': setting(
+    z.enum(['debug', 'info', 'warn', 'error']),
+    'info',
+    'How much the log tells; debug fills the journal.',
+  ),
+
+  'recording.dir': setting(path, '/var/lib/bluelight/ring', 'The recording disk; put it on its own file system.'),
+  'recording.create': setting(
+    z.boolean(),
+    false,
+    'Whether an empty directory may become the recording disk at the next start; otherwise a missing disk is refused and never written over.',
+  ),
+  'recording.quota': setting(size, '100GB', 'The ring overwrites its oldest footage before it holds more than this.', {
+    unit: 'bytes',
+  }),
+  'recording.reserve': setting(
+    size,
+    '2GB',
+    'The ring shrinks when less than this is free on its disk, whoever filled it.',
+    { unit: 'bytes' },
+  ),
+  'recording.floor': setting(
+    size,
+    '500MB',
+    'The newest footage of each camera up to this size is never given up for space.',
+    { unit: 'bytes' },
+  ),
+  'recording.segment': setting(duration, '10s', 'Length of a segment; longer ones round clips out further.', {
+    unit: 'ms',
+  }),
+  'recording.promise': setting(
+    duration,
+    '7d',
+    'The retention promise: an alarm is raised when the forecast falls below it.',
+    { unit: 'ms' },
+  ),
+
+  'cameras.interfaces': setting(
+    z.array(z.string()),
+    [],
+    'Network interfaces on which cameras are looked for; empty means every one but that of the default route.',
+  ),
+  'cameras.allow_loopback': setting(
+    z.boolean(),
+    false,
+    'Whether a camera may live on this machine itself; for virtual cameras only.',
+  ),
+  'cameras.engine': setting(
+    z.enum(['auto', 'native', 'ffmpeg']),
+    'auto',
+    'Which ingest engine speaks to the cameras; auto falls back to ffmpeg for streams the native one cannot take.',
+  ),
+
+  'motion.cadence': setting(
+    z.enum(['adaptive', 'full', 'key']),
+    'adaptive',
+    'How many frames are looked at; key is cheapest and misses short passages.',
+  ),
+  'motion.pre_roll': setting(duration, '5s', 'Footage before a motion event that belongs to its clip.', { unit: 'ms' }),
+  'motion.post_roll': setting(duration, '5s', 'Footage after a motion event that belongs to its clip.', { unit: 'ms' }),
+
+  'clips.max_length': setting(duration, '5m', 'Longer motion is cut into several clips.', { unit: 'ms' }),
+  'clips.rendition': setting(
+    z.enum(['original', 'proxy']),
+    'original',
+    'What is sent of a motion event by itself: the main stream or the substream.',
+  ),
+
+  'center.heartbeat': setting(duration, '30s', 'Time between heartbeats; each costs about 1 kB of the uplink.', {
+    unit: 'ms',
+  }),
+  'policy.file': setting(path, '/etc/bluelight/policy.json', 'Who may see what; without it nothing leaves the box.', {
+    restart: false,
+  }),
+
+  'web.host': setting(z.string(), '0.0.0.0', 'Address of the local page; 127.0.0.1 closes it to the network.'),
+  'web.port': setting(port, 8443, 'Port of the local page (HTTPS).'),
+  'web.hosts': setting(
+    z.array(z.string()),
+    [],
+    'Further names under which the page may be opened; other names are refused.',
+  ),
+} as const satisfies Record<string, Setting>;
+
+export type SettingKey = keyof typeof SETTINGS;
+export type Settings = { readonly [K in SettingKey]: z.output<(typeof SETTINGS)[K]['decode']> };
