@@ -85,6 +85,11 @@ export const eventEnvelope = z.object({
   /** Outbox stream, for the acknowledgement. */
   stream: z.string(),
   sequence: z.number().int(),
+  /**
+   * The box holds nothing of this stream between `after` and `sequence`: what lay there is acknowledged. A center
+   * that lost its memory goes on from here. Absent: `sequence - 1`.
+   */
+  after: z.number().int().nonnegative().optional(),
   data: z.unknown(),
 });
 export type EventEnvelope = z.infer<typeof eventEnvelope>;
@@ -140,6 +145,13 @@ export const claimFile = z.object({
   }),
 });
 export type ClaimFile = z.infer<typeof claimFile>;
+
+/** Retained by the center, also as its will: is anyone reading? A broker alone is not the center. */
+export const centerStatusMessage = z.object({ schema: z.literal(1), online: z.boolean(), ts: utc });
+
+export function centerStatusTopic(center: string): string {
+  return `bluelight/v1/center/${center}/status`;
+}
 
 /** Topics of one box below its prefix (`bluelight/v1/{site}/{box}`). */
 export function topics(site: string, box: string) {
