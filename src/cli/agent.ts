@@ -1,0 +1,64 @@
+import { request } from 'node:http';
+import { BluelightError, errorCode } from '../base/errors.js';
+
+/** The running agent behind its Unix socket: the same routes as the local page. */
+export interface Agent {
+  get<T>(path: string): Promise<T>;
+  post<T>(path: string, body?: unknown): Promise<T>;
+  delete<T>(path: string): Promise<T>;
+}
+
+interface Problem {
+  code?: string;
+  title?: string;
+  detail?: string;
+  fix?: string;
+}
+
+export function connectAgent(socketPath: string): Agent {
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const { status, text } = await exchange(socketPath, method, `/api/v1${path}`, body);
+    const parsed: unknown = text === '' ? undefined : parseJson(text);
+    if (status < 400) return parsed as T;
+    const problem = (parsed ?? {}) as Problem;
+    throw new BluelightError(problem.code ?? `HTTP_${status}`, problem.detail ?? problem.title ?? `the agent answered ${status}`, {
+      fix: problem.fix,
+    });
+  };
+  return {
+    get: (path) => call('GET', path),
+    post: (path, body) => call('POST', path, body),
+    delete: (path) => call('DELETE', path),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BluelightError('AGENT_ANSWER', 'the agent gave an answer that is not JSON', { cause });
+  }
+}
+
+function exchange(socketPath: string, method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    const outgoing = request({ socketPath, method, path, headers: { host: 'localhost', ...headers } }, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('end', () => resolve({ status: response.statusCode ?? 500, text: Buffer.concat(parts).toString('utf8') }));
+      response.on('error', reject);
+    });
+    outgoing.on('error', (cause) => {
+      const why = errorCode(cause) === 'EACCES' ? 'this user may not open its socket' : 'nobody answers on its socket';
+      reject(
+        new BluelightError('AGENT_UNREACHABLE', `cannot reach the agent: ${why} (${socketPath})`, {
+          fix: 'is it running? `systemctl status bluelight`, or start it with `bluelight run`; with another configuration give --config',
+          cause,
+        }),
+      );
+    });
+    outgoing.end(payload);
+  });
+}

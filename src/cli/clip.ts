@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import { formatBytes } from '../base/units.js';
+import type { Clip } from '../contract/clip.js';
+import { toUtc } from '../contract/primitives.js';
+import { action, EXIT, type Context } from './context.js';
+import { parseTime } from './input.js';
+import { line } from './output.js';
+
+interface MakeOptions {
+  from: string;
+  to: string;
+  rendition: string;
+  reason: string;
+  send?: boolean;
+  out?: string;
+}
+
+export function addClipCommands(program: Command): void {
+  const clip = program.command('clip').description('clips: continuous ranges of one camera with their proof');
+  clip
+    .command('make <camera>')
+    .description('make a clip of a range, with its signed manifest beside it')
+    .requiredOption('--from <time>', '2026-11-23T14:05:00Z, 14:05 or -5m')
+    .requiredOption('--to <time>', 'as --from; "now" is possible')
+    .option('--rendition <kind>', 'original or proxy', 'original')
+    .option('--reason <text>', 'why; it stands in the audit log', 'made on the box')
+    .option('--out <dir>', 'write the file and its manifest here')
+    .option('--send', 'upload it to the center')
+    .action(action(makeClip));
+  clip
+    .command('list')
+    .description('clips and where they are')
+    .action(
+      action(async (context) => {
+        const { clips } = await context.agent().get<{ clips: Clip[] }>('/clips');
+        context.show(clips, () =>
+          context.table(
+            clips.map((c) => ({
+              id: c.id,
+              camera: c.camera,
+              from: c.from,
+              to: c.to,
+              state: c.state,
+              sent: c.bytes === null ? '-' : `${formatBytes(c.sentBytes)} of ${formatBytes(c.bytes)}`,
+              detail: c.detail,
+            })),
+          ),
+        );
+      }),
+    );
+}
+
+async function makeClip(context: Context, camera: string, options: MakeOptions): Promise<number> {
+  const now = context.clock.now();
+  const body = {
+    camera,
+    from: toUtc(parseTime(options.from, now)),
+    to: toUtc(parseTime(options.to, now)),
+    rendition: options.rendition,
+    role: options.rendition === 'proxy' ? 'sub' : 'main',
+    send: options.send ?? false,
+    reason: options.reason,
+  };
+  const clip = await context.agent().post<Clip>('/clips', body);
+  const files = options.out === undefined ? [] : await context.agent().download(clip.id, options.out);
+  context.show({ ...clip, files }, () => {
+    line(`${clip.id}  ${clip.from} to ${clip.to}  ${clip.state}${clip.detail === '' ? '' : `: ${clip.detail}`}`);
+    for (const file of files) line(`  ${file}`);
+  });
+  return EXIT.ok;
+}
