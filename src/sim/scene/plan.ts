@@ -1,0 +1,112 @@
+import { poseAt, routeOf, SIZES, type ColourName, type SceneObject } from './objects.js';
+import { Random } from './random.js';
+import type { Pavement, Side } from './route.js';
+import { objectTruth } from './truth.js';
+
+export interface PlanOptions {
+  seed: number;
+  loopSeconds: number;
+  /** Share of the time in which something moves, 0..1, in events of about 20 s with quiet spells between them. */
+  activity: number;
+}
+
+const EVENT_S = 20;
+/** Kept quiet at both ends of the loop, so that nothing jumps where it starts again. */
+const EDGE_S = 0.5;
+const COLOURS: ColourName[] = ['white', 'black', 'grey', 'red', 'blue', 'green', 'yellow'];
+const SIDES: Side[] = ['north', 'south', 'east', 'west'];
+const PAVEMENTS: Record<Pavement, [Side, Side]> = {
+  near: ['west', 'east'],
+  far: ['west', 'east'],
+  left: ['north', 'south'],
+  right: ['north', 'south'],
+};
+
+/** Who comes when: the same options always give the same traffic. */
+export function planScene(options: PlanOptions): SceneObject[] {
+  const random = new Random(options.seed);
+  const objects: SceneObject[] = [];
+  for (const spell of planSpells(options, random)) fillSpell(objects, spell, random);
+  return objects;
+}
+
+/** Where the busy spells lie in the loop. */
+export function planSpells(options: PlanOptions, random: Random): { start: number; end: number }[] {
+  const { loopSeconds, activity } = options;
+  if (activity <= 0) return [];
+  const room = loopSeconds - 2 * EDGE_S;
+  const busy = Math.min(room, loopSeconds * activity);
+  const count = Math.max(1, Math.round(busy / EVENT_S));
+  const length = busy / count;
+  const gap = (room - busy) / count;
+  return Array.from({ length: count }, (_, i) => {
+    const start = EDGE_S + i * (length + gap) + gap * random.between(0.2, 0.8);
+    return { start, end: start + length };
+  });
+}
+
+function fillSpell(objects: SceneObject[], spell: { start: number; end: number }, random: Random): void {
+  let covered = spell.start;
+  while (spell.end - covered > 1.5) {
+    const next = bestFit(objects, covered, spell.end, random);
+    if (next === undefined) break;
+    objects.push(next.object);
+    covered = Math.max(covered + 0.5, next.outS);
+    // Often somebody else is about as well.
+    if (random.next() < 0.45) {
+      const company = bestFit(objects, Math.max(spell.start, covered - 4), spell.end, random);
+      if (company !== undefined) objects.push(company.object);
+    }
+  }
+}
+
+/** Of some random candidates, the one that stays longest within the spell without driving into anybody. */
+function bestFit(
+  others: readonly SceneObject[],
+  from: number,
+  until: number,
+  random: Random,
+): { object: SceneObject; outS: number } | undefined {
+  let best: { object: SceneObject; outS: number } | undefined;
+  for (let tries = 0; tries < 10; tries++) {
+    const draft = candidate(`o${String(others.length + 1)}`, random);
+    const seen = objectTruth(draft);
+    if (seen === undefined) continue;
+    const object = { ...draft, startS: Math.round((from - seen.inS) * 1000) / 1000 };
+    const outS = from + seen.outS - seen.inS;
+    if (outS > until + 0.3 || (best !== undefined && outS <= best.outS)) continue;
+    if (others.some((other) => collide(object, other))) continue;
+    best = { object, outS };
+    // Long walks would always win; a fair share of drives keeps the scene lively.
+    if (random.next() < 0.35) break;
+  }
+  return best;
+}
+
+function candidate(id: string, random: Random): SceneObject {
+  const colour = random.pick(COLOURS);
+  if (random.next() < 0.3) {
+    const pavement = random.pick(Object.keys(PAVEMENTS) as Pavement[]);
+    const ends = PAVEMENTS[pavement];
+    const [from, to] = random.next() < 0.5 ? ends : [ends[1], ends[0]];
+    return { id, kind: 'person', pavement, from, to, colour, speed: random.between(1.15, 1.7), startS: 0 };
+  }
+  const from = random.pick(SIDES);
+  const to = random.pick(SIDES.filter((side) => side !== from));
+  const kind = random.pick(['car', 'car', 'car', 'van', 'truck'] as const);
+  return { id, kind, from, to, colour, speed: random.between(6, 11), startS: 0 };
+}
+
+/** Whether two objects come closer than their sizes allow. */
+function collide(a: SceneObject, b: SceneObject): boolean {
+  const routeA = routeOf(a);
+  const routeB = routeOf(b);
+  const clearance = (SIZES[a.kind].length + SIZES[b.kind].length) / 2 + 0.3;
+  const end = a.startS + routeA.length / a.speed;
+  for (let t = a.startS; t < end; t += 0.2) {
+    const p = poseAt(a, routeA, t);
+    const q = p === undefined ? undefined : poseAt(b, routeB, t);
+    if (p !== undefined && q !== undefined && Math.hypot(p.x - q.x, p.z - q.z) < clearance) return true;
+  }
+  return false;
+}
