@@ -12,6 +12,8 @@ export const statusMessage = z.object({
   ts: utc,
 });
 
+export type StatusMessage = z.infer<typeof statusMessage>;
+
 export const infoMessage = z.object({
   schema: z.literal(1),
   session: ulidText,
@@ -35,6 +37,8 @@ export const infoMessage = z.object({
     }),
   ),
 });
+
+export type InfoMessage = z.infer<typeof infoMessage>;
 
 /** Compact and absolute; never queued. `age`: seconds since the last committed byte. Percentages 0..100. */
 export const heartbeatMessage = z.object({

@@ -1,0 +1,357 @@
+import { randomBytes } from 'node:crypto';
+import { BluelightError, errorMessage, isAbort, toErrorData, type ErrorData } from '../base/errors.js';
+import { withDeadline, type Clock } from '../base/clock.js';
+import { ulid } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import {
+  ackMessage,
+  centerStatusMessage,
+  centerStatusTopic,
+  eventData,
+  statusMessage,
+  topics,
+  type ClaimFile,
+  type EventType,
+  type InfoMessage,
+  type StatusMessage,
+} from '../contract/messages.js';
+import { toUtc } from '../contract/primitives.js';
+import { ACK_TYPE } from '../contract/upload.js';
+import { openJws } from '../proof/jws.js';
+import { Drain } from './drain.js';
+import { judgeAck, planReconnect, type Beat } from './plan.js';
+import type { Dial, HeartbeatSource, OutboxPort } from './ports.js';
+import { dialDirect, openSession, endError, type Session, type SessionEnd } from './session.js';
+
+export type { Dial, DialTarget, HeartbeatSource, OutboxPort, OutboxRow } from './ports.js';
+export { dialDirect } from './session.js';
+
+export interface CenterOptions {
+  clock: Clock;
+  log: Log;
+  claim: ClaimFile;
+  outbox: OutboxPort;
+  heartbeat: HeartbeatSource;
+  /** The birth message without session and time. */
+  info: () => Omit<InfoMessage, 'schema' | 'session' | 'ts'>;
+  dial?: Dial;
+  heartbeatMs?: number;
+  keepaliveS?: number;
+  /** How long the broker waits with the will, so that a short flap is not a loss. */
+  willDelayS?: number;
+  eventsPerSecond?: number;
+  resendAfterMs?: number;
+  random?: () => number;
+}
+
+export interface CenterStatus {
+  state: 'stopped' | 'connecting' | 'connected' | 'waiting';
+  /** ULID of the connection, while there is one. */
+  session: string | null;
+  /** Wall clock (ms) of our heartbeat that the center itself acknowledged last; null: not since the agent started. */
+  centerReachedAt: number | null;
+  /** The same by the clock that never jumps: ms since then. */
+  centerReachedAgoMs: number | null;
+  /** What the center says of itself; null: nothing heard. */
+  centerOnline: boolean | null;
+  outbox: number;
+  inFlight: number;
+  lastError: (ErrorData & { at: number }) | null;
+  nextAttemptAt: number | null;
+}
+
+export interface Center {
+  start(): void;
+  /** Says why, takes the will back, and ends. */
+  stop(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void>;
+  /** Durable as soon as it resolves; sent when the center can be reached. */
+  event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<string>;
+  /** Cameras were added or removed: say it now. */
+  refresh(): Promise<void>;
+  status(): CenterStatus;
+}
+
+const BEATS_KEPT = 20;
+/** A connection that lasted this long starts the waits anew. */
+const STABLE_MS = 60_000;
+/** After a new connection the drain waits this long for the center to say what it has, so that little is sent twice. */
+const FIRST_ACK_MS = 3_000;
+
+export function createCenter(options: CenterOptions): Center {
+  return new Client(options);
+}
+
+const DRAIN_RETRY_MS = 15_000;
+/** A broker that hangs must not hold up the stop of the agent. */
+const FAREWELL_MS = 3_000;
+
+interface Live {
+  session: Session;
+  id: string;
+  drain: Drain | undefined;
+  firstAck: AbortController;
+  over: AbortController;
+}
+
+class Client implements Center {
+  readonly #o: CenterOptions;
+  readonly #log: Log;
+  readonly #topics: ReturnType<typeof topics>;
+  readonly #stop = new AbortController();
+  readonly #sent = new Map<string, number>();
+  readonly #beats: Beat[] = [];
+  #running: Promise<void> | undefined;
+  #live: Live | undefined;
+  #state: CenterStatus['state'] = 'stopped';
+  #seq = 0;
+  #depth = 0;
+  #reached: Beat | null = null;
+  #centerOnline: boolean | null = null;
+  #lastError: CenterStatus['lastError'] = null;
+  #nextAttemptAt: number | null = null;
+
+  constructor(options: CenterOptions) {
+    this.#o = options;
+    this.#log = options.log.child({ room: 'center' });
+    this.#topics = topics(options.claim.site, options.claim.box);
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void> {
+    this.#stop.abort();
+    const live = this.#live;
+    if (live !== undefined) {
+      live.over.abort();
+      live.drain?.stop();
+      live.firstAck.abort();
+      const farewell = this.#publishStatus(live.session, live.id, 'offline', reason).then(() => live.session.end());
+      const late = (): Error => new BluelightError('CENTER_SLOW', 'the broker did not take our leave in time');
+      await withDeadline(this.#o.clock, FAREWELL_MS, farewell, late).catch((error: unknown) => this.#note(error));
+      live.session.destroy();
+    }
+    await this.#running;
+    this.#state = 'stopped';
+  }
+
+  async event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<string> {
+    const timeMs = event.timeMs ?? this.#o.clock.now();
+    const data = eventData[event.type].parse(event.data);
+    const id = ulid(timeMs);
+    await this.#o.outbox.append({ stream: event.stream, id, type: event.type, timeMs, data });
+    this.#depth++;
+    this.#live?.drain?.kick();
+    return id;
+  }
+
+  async refresh(): Promise<void> {
+    if (this.#live !== undefined) await this.#publishInfo(this.#live.session, this.#live.id);
+  }
+
+  status(): CenterStatus {
+    const reached = this.#reached;
+    return {
+      state: this.#state,
+      session: this.#live?.id ?? null,
+      centerReachedAt: reached?.wallMs ?? null,
+      centerReachedAgoMs: reached === null ? null : this.#o.clock.monotonic() - reached.monoMs,
+      centerOnline: this.#centerOnline,
+      outbox: this.#depth,
+      inFlight: this.#live?.drain?.inFlight() ?? 0,
+      lastError: this.#lastError,
+      nextAttemptAt: this.#nextAttemptAt,
+    };
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      this.#nextAttemptAt = null;
+      this.#state = 'connecting';
+      const started = this.#o.clock.monotonic();
+      let end: SessionEnd | undefined;
+      try {
+        end = await this.#connection();
+        if (!this.#stop.signal.aborted) this.#note(endError(end));
+      } catch (error) {
+        this.#note(error);
+        if (error instanceof BluelightError && isEnd(error.cause)) end = error.cause;
+      }
+      if (this.#stop.signal.aborted) return;
+      failures = this.#o.clock.monotonic() - started > STABLE_MS ? 1 : failures + 1;
+      const wait = planReconnect(failures, end?.reason, this.#o.random ?? Math.random);
+      this.#state = 'waiting';
+      this.#nextAttemptAt = this.#o.clock.now() + wait;
+      await this.#o.clock.sleep(wait, this.#stop.signal).catch(ignoreAbort);
+    }
+  }
+
+  /** One connection from dialling to its end. */
+  async #connection(): Promise<SessionEnd> {
+    const { claim, clock } = this.#o;
+    const id = ulid(clock.now());
+    const will: StatusMessage = { schema: 1, state: 'lost', reason: 'connection', session: id, ts: toUtc(clock.now()) };
+    const session = await openSession({
+      brokerUrl: claim.center.broker,
+      clientId: `bluelight-${claim.site}-${claim.box}`,
+      username: claim.center.username,
+      password: claim.center.password,
+      ca: claim.center.ca,
+      keepaliveS: this.#o.keepaliveS ?? 20,
+      sessionExpiryS: 300,
+      willDelayS: this.#o.willDelayS ?? 5,
+      will: { topic: this.#topics.status, payload: JSON.stringify(will) },
+      dial: this.#o.dial ?? dialDirect,
+      onMessage: (topic, payload) => this.#receive(topic, payload),
+    });
+    if (this.#stop.signal.aborted) {
+      await session.end();
+      return session.ended;
+    }
+    const live: Live = { session, id, drain: undefined, firstAck: new AbortController(), over: new AbortController() };
+    this.#live = live;
+    const stopBeating = clock.every(this.#o.heartbeatMs ?? 30_000, () => this.#beat(session));
+    try {
+      await this.#birth(session, id);
+      this.#state = 'connected';
+      this.#log.info({ session: id, broker: new URL(claim.center.broker).host }, 'connected to the center');
+      await clock.sleep(FIRST_ACK_MS, live.firstAck.signal).catch(ignoreAbort);
+      await Promise.race([this.#drainFor(live), session.ended]);
+    } catch (error) {
+      session.destroy();
+      throw error;
+    } finally {
+      stopBeating();
+      live.over.abort();
+      live.drain?.stop();
+      if (this.#live === live) this.#live = undefined;
+    }
+    return session.ended;
+  }
+
+  async #birth(session: Session, id: string): Promise<void> {
+    await this.#publishInfo(session, id);
+    await this.#publishStatus(session, id, 'online', 'connected');
+    await session.subscribe([this.#topics.ack, this.#topics.status, centerStatusTopic(this.#o.claim.center.id)]);
+    this.#depth = await this.#o.outbox.depth();
+    await this.#beat(session);
+  }
+
+  /** A refusal by the broker or a slow store stops the events for a while, not the session and its heartbeats. */
+  async #drainFor(live: Live): Promise<void> {
+    while (!live.over.signal.aborted) {
+      const drain = this.#newDrain(live.session);
+      live.drain = drain;
+      try {
+        await drain.run();
+      } catch (error) {
+        drain.stop();
+        if (live.over.signal.aborted) return;
+        this.#note(error);
+        await this.#o.clock.sleep(DRAIN_RETRY_MS, live.over.signal).catch(ignoreAbort);
+      }
+    }
+  }
+
+  #newDrain(session: Session): Drain {
+    return new Drain({
+      clock: this.#o.clock,
+      outbox: this.#o.outbox,
+      source: this.#topics.root,
+      sent: this.#sent,
+      window: 500,
+      perSecond: this.#o.eventsPerSecond ?? 200,
+      resendAfterMs: this.#o.resendAfterMs ?? 20_000,
+      publish: (event) =>
+        session.publish(this.#topics.event(event.type.split('.')[1]!), JSON.stringify(event), { qos: 1, retain: false }),
+    });
+  }
+
+  #publishInfo(session: Session, id: string): Promise<void> {
+    const info: InfoMessage = { schema: 1, session: id, ts: toUtc(this.#o.clock.now()), ...this.#o.info() };
+    return session.publish(this.#topics.info, JSON.stringify(info), { qos: 1, retain: true });
+  }
+
+  #publishStatus(session: Session, id: string, state: StatusMessage['state'], reason: string): Promise<void> {
+    const status: StatusMessage = { schema: 1, state, reason, session: id, ts: toUtc(this.#o.clock.now()) };
+    return session.publish(this.#topics.status, JSON.stringify(status), { qos: 1, retain: true });
+  }
+
+  /** QoS 0 and never queued: a heartbeat is absolute, only the newest counts. */
+  async #beat(session: Session): Promise<void> {
+    const beat: Beat = {
+      nonce: randomBytes(12).toString('base64url'),
+      wallMs: this.#o.clock.now(),
+      monoMs: this.#o.clock.monotonic(),
+    };
+    try {
+      const message = await this.#o.heartbeat({ seq: this.#seq++, nonce: beat.nonce, outbox: this.#depth });
+      this.#beats.unshift(beat);
+      this.#beats.splice(BEATS_KEPT);
+      await session.publish(this.#topics.heartbeat, JSON.stringify(message), { qos: 0, retain: true });
+    } catch (error) {
+      this.#note(error);
+    }
+  }
+
+  /** Everything that comes in is from outside: size, form, signature and purpose are checked before it counts. */
+  #receive(topic: string, payload: Buffer): void {
+    try {
+      if (topic === this.#topics.ack) this.#onAck(payload.toString('utf8'));
+      else if (topic === this.#topics.status) this.#onOwnStatus(payload);
+      else if (topic === centerStatusTopic(this.#o.claim.center.id)) {
+        this.#centerOnline = payload.length === 0 ? null : centerStatusMessage.parse(parseJson(payload)).online;
+      }
+    } catch (error) {
+      this.#log.warn({ topic, error: toErrorData(error) }, 'a message from the broker was refused');
+    }
+  }
+
+  #onAck(text: string): void {
+    const { payload } = openJws(text, { type: ACK_TYPE, trusted: [this.#o.claim.center.key] });
+    const judged = judgeAck(ackMessage.parse(payload), this.#o.claim.box, this.#beats, this.#sent);
+    if (!judged.ok) throw new BluelightError(judged.code, `an acknowledgement does not count: ${judged.why}`);
+    if (this.#reached === null || judged.beat.monoMs > this.#reached.monoMs) this.#reached = judged.beat;
+    this.#centerOnline = true;
+    this.#live?.firstAck.abort();
+    this.#forget(judged.streams).catch((error: unknown) => this.#note(error));
+  }
+
+  async #forget(streams: Record<string, number>): Promise<void> {
+    if (Object.keys(streams).length > 0) {
+      await this.#o.outbox.ack(streams);
+      this.#depth = await this.#o.outbox.depth();
+    }
+    this.#live?.drain?.acked(streams);
+  }
+
+  /** Another session's word on our own retained status (a will that came late) must not stand. */
+  #onOwnStatus(payload: Buffer): void {
+    const live = this.#live;
+    if (live === undefined || this.#stop.signal.aborted || this.#state !== 'connected') return;
+    const stale = payload.length === 0 || statusMessage.parse(parseJson(payload)).session !== live.id;
+    if (!stale) return;
+    this.#log.warn({ session: live.id }, 'our retained status was overwritten by another session; said again');
+    this.#publishStatus(live.session, live.id, 'online', 'connected').catch((error: unknown) => this.#note(error));
+  }
+
+  #note(error: unknown): void {
+    if (isAbort(error)) return;
+    this.#lastError = { ...toErrorData(error), at: this.#o.clock.now() };
+    this.#log.warn({ error: this.#lastError }, errorMessage(error));
+  }
+}
+
+function parseJson(payload: Buffer): unknown {
+  return JSON.parse(payload.toString('utf8')) as unknown;
+}
+
+function isEnd(value: unknown): value is SessionEnd {
+  return typeof value === 'object' && value !== null && 'message' in value && !(value instanceof Error);
+}
+
+function ignoreAbort(error: unknown): void {
+  if (!isAbort(error)) throw error;
+}
