@@ -16,7 +16,10 @@ export interface Program<Ready> {
 }
 
 /** Starts a long-running `bluelight` command. It dies with this process. */
-export function start<Ready>(args: string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Program<Ready> {
+export function start<Ready>(
+  args: string[],
+  options: { input?: string; env?: NodeJS.ProcessEnv } = {},
+): Program<Ready> {
   const command = ['--pdeathsig', 'KILL', '--', process.execPath, BLUELIGHT, '--json', ...args];
   const child = spawn('setpriv', command, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
   let log = '';
@@ -26,7 +29,9 @@ export function start<Ready>(args: string[], options: { input?: string; env?: No
   const lines = createInterface({ input: child.stdout });
   const ready = new Promise<Ready>((resolve, reject) => {
     lines.once('line', (line) => resolve(JSON.parse(line) as Ready));
-    child.once('close', (code) => reject(new Error(`bluelight ${args.join(' ')} ended with ${code}\n${log.slice(-2_000)}`)));
+    child.once('close', (code) =>
+      reject(new Error(`bluelight ${args.join(' ')} ended with ${code}\n${log.slice(-2_000)}`)),
+    );
   });
   ready.catch(() => undefined);
   return {
@@ -44,7 +49,10 @@ export function start<Ready>(args: string[], options: { input?: string; env?: No
 }
 
 /** Runs a `bluelight` command to its end and gives what it printed as JSON. */
-export async function call<T>(args: string[], options: { input?: string } = {}): Promise<{ code: number; value: T; stderr: string }> {
+export async function call<T>(
+  args: string[],
+  options: { input?: string } = {},
+): Promise<{ code: number; value: T; stderr: string }> {
   const child = spawn(process.execPath, [BLUELIGHT, '--json', ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
@@ -65,7 +73,11 @@ export async function must<T>(args: string[], options: { input?: string } = {}):
 }
 
 /** Asks every `everyMs` until `probe` gives something; undefined after `withinMs`. */
-export async function until<T>(probe: () => Promise<T | undefined>, withinMs: number, everyMs = 200): Promise<T | undefined> {
+export async function until<T>(
+  probe: () => Promise<T | undefined>,
+  withinMs: number,
+  everyMs = 200,
+): Promise<T | undefined> {
   const end = Date.now() + withinMs;
   for (;;) {
     const value = await probe();
