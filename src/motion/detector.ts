@@ -1,0 +1,132 @@
+import { Background, CANDIDATE, FREE, HELD, REJECTED } from './background.js';
+import { BlobFinder } from './blobs.js';
+import { Exposure } from './exposure.js';
+import { isGhost } from './ghosts.js';
+import { BLOCK, BLOCKS, BLOCKS_X, CELLS, HEIGHT, WIDTH, shrink } from './grid.js';
+import { LightTests } from './light.js';
+import { Alignment } from './shift.js';
+import { canFound, Tracker, type Track } from './tracks.js';
+import { Weather } from './weather.js';
+
+const STEP = { share: 0.45, quietMs: 800 };
+const STILL_MS = 1_500;
+const PARKED_MS = 90_000;
+
+/** What a frame showed. `tracks` are live objects of the detector, confirmed and not. */
+export interface Observation {
+  tMs: number;
+  tracks: readonly Track[];
+}
+
+/**
+ * Finds moving persons and vehicles in a stream of 320x180 gray frames. Pure: time comes with the frames,
+ * which may be any time apart. `look` judges a frame without learning from it; `step` goes on with it.
+ */
+export class Detector {
+  readonly background = new Background();
+  readonly finder = new BlobFinder();
+  readonly tracker = new Tracker();
+  readonly exposure = new Exposure();
+  readonly alignment = new Alignment();
+  readonly light = new LightTests();
+  readonly weather = new Weather();
+  readonly frame = new Float32Array(CELLS);
+  readonly #before = new Float32Array(CELLS);
+  readonly #kind = new Uint8Array(CELLS);
+  readonly #covered = new Uint8Array(BLOCKS);
+  readonly #scratch = new Uint8Array(CELLS);
+  #looked = Number.NaN;
+  #started: number | undefined;
+  #last = 0;
+  #quietUntil = Number.NEGATIVE_INFINITY;
+
+  /** After a cut in the stream: learns anew, tells nothing about what changed meanwhile. */
+  reset(): void {
+    this.#started = undefined;
+    this.tracker.tracks.length = 0;
+    this.#looked = Number.NaN;
+  }
+
+  /** True if something stirs that might become an event. Does not change what has been learned. */
+  look(gray: Uint8Array, tMs: number): boolean {
+    if (this.#started === undefined) return true;
+    this.#compare(gray, tMs);
+    if (this.exposure.off > 0.3) return true;
+    const least = this.weather.least;
+    for (const blob of this.finder.blobs) if (canFound(blob, least) && !blob.light) return true;
+    return false;
+  }
+
+  step(gray: Uint8Array, tMs: number): Observation {
+    if (this.#started === undefined) {
+      shrink(gray, this.frame);
+      this.background.start(this.frame);
+      this.#started = this.#last = tMs;
+      this.#before.fill(0);
+      this.#kind.fill(FREE);
+      this.#covered.fill(0);
+      return { tMs, tracks: this.tracker.tracks };
+    }
+    if (this.#looked !== tMs) this.#compare(gray, tMs);
+    this.#looked = Number.NaN;
+    const seconds = Math.max(0.001, (tMs - this.#last) / 1000);
+    const age = (tMs - this.#started) / 1000;
+    const stepping = this.exposure.off > STEP.share;
+    if (stepping) this.#quietUntil = tMs + STEP.quietMs;
+    this.weather.observe(this.finder.blobs, seconds);
+    this.tracker.update(this.finder, tMs, { found: tMs >= this.#quietUntil, least: this.weather.least });
+    this.#settle(tMs);
+    this.#paint();
+    this.background.learn(this.frame, this.exposure.ratio, this.#kind, seconds, Math.max(0.4, age), stepping);
+    this.#before.set(this.background.diff);
+    this.#last = tMs;
+    return { tMs, tracks: this.tracker.tracks };
+  }
+
+  #compare(gray: Uint8Array, tMs: number): void {
+    const { background, exposure, alignment, finder, frame } = this;
+    shrink(gray, frame);
+    exposure.estimate(frame, background.level, this.#covered);
+    alignment.estimate(frame, background.level, exposure.ratio, this.#kind);
+    background.compare(frame, exposure.ratio, alignment.noise, alignment.shift);
+    finder.find(background.raw, background.rawCount, background.diff, background.limit, this.#before);
+    for (const blob of finder.blobs) {
+      if (blob.area >= 8) blob.light = this.light.isLight(blob, finder, background, frame, alignment.noise);
+    }
+    this.#looked = tMs;
+  }
+
+  /** Parked cars and ghosts become background at once. */
+  #settle(tMs: number): void {
+    for (const track of [...this.tracker.tracks]) {
+      const still = tMs - track.moved;
+      if (!track.seen || still < STILL_MS) continue;
+      const parked = still >= PARKED_MS;
+      if (!parked && !isGhost(track, this.frame, this.background.level, this.#scratch)) continue;
+      this.background.absorb(this.frame, track.cells, track.count);
+      this.tracker.remove(track);
+    }
+  }
+
+  #paint(): void {
+    const kind = this.#kind.fill(FREE);
+    const { blobs, cells } = this.finder;
+    this.#covered.fill(0);
+    for (const blob of blobs) for (let i = blob.from; i < blob.to; i++) kind[cells[i]!] = REJECTED;
+    for (const track of this.tracker.tracks) {
+      const k = track.confirmedAt === undefined ? CANDIDATE : HELD;
+      for (let i = 0; i < track.count; i++) {
+        const c = track.cells[i]!;
+        if (kind[c]! < k) kind[c] = k;
+        if (k !== HELD) continue;
+        const y = (c / WIDTH) | 0;
+        const x = c - y * WIDTH;
+        this.#covered[((y / BLOCK) | 0) * BLOCKS_X + ((x / BLOCK) | 0)]!++;
+        if (x > 0) kind[c - 1] = HELD;
+        if (x < WIDTH - 1) kind[c + 1] = HELD;
+        if (y > 0) kind[c - WIDTH] = HELD;
+        if (y < HEIGHT - 1) kind[c + WIDTH] = HELD;
+      }
+    }
+  }
+}
