@@ -85,7 +85,7 @@ export class Site {
 
   writeConfig(): void {
     const tables: Record<string, Record<string, unknown>> = {
-      recording: { dir: join(this.dir, 'ring'), create: true, quota: '4GB', reserve: '500MB', floor: '50MB' },
+      recording: { dir: join(this.dir, 'ring'), create: true, quota: '4GB', reserve: '500MB', floor: '1m' },
       cameras: { allow_loopback: true, interfaces: ['lo'] },
       policy: { file: this.policyPath },
       web: { host: '127.0.0.1', port: this.#options.webPort ?? 0 },
@@ -140,8 +140,8 @@ export class Site {
     writeFileSync(this.policyPath, JSON.stringify(document, null, 2));
   }
 
-  status(): Promise<StatusBody> {
-    return this.cli<StatusBody>(['status']);
+  async status(): Promise<StatusBody> {
+    return (await this.tryCli<StatusBody>(['status'])).value;
   }
 
   /** All streams of all cameras have bytes on the disk that are at most 3 s old. */

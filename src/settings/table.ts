@@ -27,6 +27,9 @@ function unit<T>(parse: (text: string) => T, example: string): z.ZodType<T> {
 
 const duration = unit(parseDuration, '"30s", "15m" or "7d"');
 const size = unit(parseSize, '"500MB" or "200GB"');
+const durationOrNever = z.union([z.literal('never').transform(() => null), duration], {
+  error: 'a text such as "7d", or "never"',
+});
 const path = z.string({ error: 'a path such as "/var/lib/bluelight"' }).min(1);
 const port = z.number({ error: 'a port number' }).int().min(0).max(65_535);
 
@@ -68,14 +71,26 @@ export const SETTINGS = {
     { unit: 'bytes' },
   ),
   'recording.floor': setting(
-    size,
-    '500MB',
-    'The newest footage of each camera up to this size is never given up for space.',
-    { unit: 'bytes' },
+    duration,
+    '30m',
+    'Every stream keeps at least this much recorded time while another has more to give up.',
+    { unit: 'ms' },
   ),
   'recording.segment': setting(duration, '10s', 'Length of a segment; longer ones round clips out further.', {
     unit: 'ms',
   }),
+  'recording.originals': setting(
+    durationOrNever,
+    '7d',
+    'Main streams without motion are given up after this; "never" leaves it to space alone.',
+    { unit: 'ms' },
+  ),
+  'recording.keep': setting(
+    durationOrNever,
+    '30d',
+    'Everything is given up after this; "never" leaves it to space alone.',
+    { unit: 'ms' },
+  ),
   'recording.promise': setting(
     duration,
     '7d',

@@ -1,0 +1,26 @@
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import { startAgent } from '../main.js';
+import { action } from './context.js';
+import { line } from './output.js';
+
+export function addRunCommand(program: Command): void {
+  program
+    .command('run')
+    .description('run the agent in the foreground until SIGTERM')
+    .action(
+      action(async (context) => {
+        const agent = await startAgent({ settings: context.settings(), clock: context.clock, processes: context.processes });
+        const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+        const ready = { page: agent.page, socket: agent.socket, loginCode: agent.loginCode };
+        // One line in JSON: programs that start the agent read it to know that it is ready.
+        if (context.json) process.stdout.write(JSON.stringify(ready) + '\n');
+        else {
+          line(`page     ${agent.page}`);
+          if (agent.loginCode !== undefined) line(`login    ${agent.loginCode}   (shown this once; it opens the page for a technician)`);
+        }
+        await Promise.race([stopped, agent.failed]);
+        await agent.stop();
+      }),
+    );
+}
