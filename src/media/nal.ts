@@ -174,6 +174,34 @@ export function parameterSetsOf(codec: Codec, nals: readonly Uint8Array[]): Uint
   return nals.filter((nal) => isParameterSet(codec, nal)).sort((a, b) => nalType(codec, a) - nalType(codec, b));
 }
 
+/**
+ * NAL units of a stream put together to access units: a new one starts at the first slice of a picture, or at a unit
+ * that may only stand before one (AUD, parameter sets, SEI), once a slice was seen (H.264 7.4.1.2.3, H.265 7.4.2.4.4).
+ */
+export function groupAccessUnits(codec: Codec, nals: readonly Uint8Array[]): Uint8Array[][] {
+  const units: Uint8Array[][] = [];
+  let current: Uint8Array[] = [];
+  let hasSlice = false;
+  for (const nal of nals) {
+    if (hasSlice && (isFirstSlice(codec, nal) || startsAccessUnit(codec, nal))) {
+      units.push(current);
+      current = [];
+      hasSlice = false;
+    }
+    current.push(nal);
+    hasSlice ||= isSlice(codec, nal);
+  }
+  if (current.length > 0) units.push(current);
+  return units;
+}
+
+/** A unit that is not a slice and may not follow one in the same access unit. */
+function startsAccessUnit(codec: Codec, nal: Uint8Array): boolean {
+  const type = nalType(codec, nal);
+  if (codec === 'h264') return (type >= H264.sei && type <= H264.aud) || (type >= 14 && type <= 18);
+  return (type >= H265.vps && type <= H265.aud) || type === H265.prefixSei || (type >= 41 && type <= 44);
+}
+
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const filled = parts.filter((part) => part.length > 0);
   if (filled.length === 1 && filled[0] !== undefined) return filled[0];

@@ -44,7 +44,7 @@ export function readUserData(codec: Codec, nal: Uint8Array): UserData[] {
     const end = size.next + size.value;
     if (end > rbsp.length) break;
     if (kind.value === USER_DATA_UNREGISTERED && size.value >= 16) {
-      found.push({ uuid: rbsp.slice(size.next, size.next + 16), bytes: rbsp.slice(size.next + 16, end) });
+      found.push({ uuid: rbsp.subarray(size.next, size.next + 16), bytes: rbsp.subarray(size.next + 16, end) });
     }
     at = end;
   }
