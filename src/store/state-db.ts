@@ -1,0 +1,115 @@
+import { dirname } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { BluelightError, errorCode } from '../base/errors.js';
+import { auditTable } from './audit.js';
+import { byteLedgerTable } from './byte-ledger.js';
+import { camerasTable, credentialsTable } from './cameras.js';
+import { claimsTable } from './claims.js';
+import { clipsTable } from './clips.js';
+import { holdsTable } from './holds.js';
+import { jobsTable } from './jobs.js';
+import { keysTable } from './keys.js';
+import { kvTable } from './kv.js';
+import { loginsTable } from './logins.js';
+import { migrate } from './migrations.js';
+import { motionEventsTable } from './motion-events.js';
+import { outboxTable } from './outbox.js';
+import { approvalsTable, emergenciesTable, pausesTable, policiesTable } from './policies.js';
+import { operatorsTable, receiptsTable } from './receipts.js';
+import { sealKey, secretFiles } from './secret-files.js';
+import { sealWith, type Seal } from './seal.js';
+import { Sql } from './sql.js';
+
+export interface StateDbOptions {
+  /** File of the database. Key files live beside it. */
+  path: string;
+  /** Bound of the outbox. */
+  outboxBytes?: number;
+}
+
+const OUTBOX_BYTES = 64 * 1024 * 1024;
+
+function tables(sql: Sql, seal: Seal, dir: string, outboxBytes: number) {
+  return {
+    kv: kvTable(sql),
+    claims: claimsTable(sql, seal),
+    keys: keysTable(sql),
+    logins: loginsTable(sql),
+    cameras: camerasTable(sql),
+    credentials: credentialsTable(sql, seal),
+    policies: policiesTable(sql),
+    pauses: pausesTable(sql),
+    emergencies: emergenciesTable(sql),
+    approvals: approvalsTable(sql),
+    operators: operatorsTable(sql),
+    audit: auditTable(sql),
+    outbox: outboxTable(sql, outboxBytes),
+    motion: motionEventsTable(sql),
+    clips: clipsTable(sql),
+    holds: holdsTable(sql),
+    jobs: jobsTable(sql),
+    bytes: byteLedgerTable(sql),
+    receipts: receiptsTable(sql),
+    files: secretFiles(dir),
+  };
+}
+
+/** Every table by its name; each function takes one argument, so that the same set can be served to another thread. */
+export type Tables = ReturnType<typeof tables>;
+
+/** state.db, synchronous: for the store thread and for tests. Everything is on disk when a function returns. */
+export class StateDb {
+  readonly tables: Tables;
+  readonly #db: Database.Database;
+
+  /** @throws BluelightError STATE_DB_CORRUPT | STATE_DB_NEWER | STATE_DB_FOREIGN | STATE_DB_UNREADABLE */
+  constructor(options: StateDbOptions) {
+    const dir = dirname(options.path);
+    try {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      this.#db = openDatabase(options.path);
+    } catch (error) {
+      throw explain(options.path, error);
+    }
+    this.tables = tables(new Sql(this.#db), sealWith(sealKey(dir)), dir, options.outboxBytes ?? OUTBOX_BYTES);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** WAL for readers beside the writer; FULL, because in WAL the built-in default (NORMAL) loses acknowledged commits. */
+function openDatabase(path: string): Database.Database {
+  const db = new Database(path);
+  try {
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('foreign_keys = ON');
+    // Removed credentials and keys must not stay readable in free pages.
+    db.pragma('secure_delete = ON');
+    db.pragma('busy_timeout = 2000');
+    db.pragma('trusted_schema = OFF');
+    migrate(db);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function explain(path: string, error: unknown): unknown {
+  if (error instanceof BluelightError) return error;
+  const code = errorCode(error) ?? '';
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new BluelightError('STATE_DB_CORRUPT', `${path} is damaged (${code})`, {
+      fix: 'restore the newest backup of this box, or move the file away and adopt the cameras again',
+      cause: error,
+    });
+  }
+  return new BluelightError('STATE_DB_UNREADABLE', `${path} cannot be opened (${code})`, {
+    fix: 'check that state_dir exists, has room and belongs to the user of the agent',
+    cause: error,
+  });
+}
