@@ -14,13 +14,16 @@ export interface Track extends Box {
   /** Farthest it was from where it began, and the way it went in all, in cells. */
   reach: number;
   path: number;
-  /** Cells per second. */
-  vx: number;
-  vy: number;
+  /** Its last step, and the sum of the changes from one step to the next, in cells. */
+  dx: number;
+  dy: number;
+  turns: number;
   first: number;
   last: number;
   /** When it last moved or changed. */
   moved: number;
+  /** Frames since it began, and in how many of them it was seen. */
+  frames: number;
   observations: number;
   moving: number;
   light: number;
@@ -41,7 +44,22 @@ export interface Track extends Box {
 const SMALL = 40;
 const START = { area: 8, strong: 4 };
 const KEEP_AREA = 4;
-const PROOF = { observations: 3, ms: 350, moving: 2, changed: 0.12, reach: 4, straight: 0.55, grown: 1.6 };
+const PROOF = {
+  observations: 3,
+  ms: 350,
+  moving: 2,
+  changed: 0.12,
+  /** Cells. */
+  reach: 4,
+  straight: 0.55,
+  grown: 1.6,
+  /** Share of frames in which it has to be seen. */
+  dense: 0.75,
+  /** Share of its largest area that is left. */
+  whole: 0.3,
+  /** Changes of step, as share of the way. */
+  turns: 0.7,
+};
 const STEADY_SECONDS = 1.5;
 const LOST_MS = 1_000;
 const LIGHT_MS = 1_500;
@@ -58,7 +76,10 @@ export class Tracker {
   update(finder: BlobFinder, tMs: number, options: { found: boolean; least: number }): void {
     const { blobs } = finder;
     this.given.length = 0;
-    for (const track of this.tracks) track.seen = false;
+    for (const track of this.tracks) {
+      track.seen = false;
+      track.frames++;
+    }
     for (let i = 0; i < blobs.length; i++) {
       const blob = blobs[i]!;
       this.given.push(blob.area >= Math.max(KEEP_AREA, options.least) ? this.#match(blob) : undefined);
@@ -111,11 +132,13 @@ export class Tracker {
       firstY: blob.y,
       reach: 0,
       path: 0,
-      vx: 0,
-      vy: 0,
+      dx: 0,
+      dy: 0,
+      turns: 0,
       first: tMs,
       last: tMs,
       moved: tMs,
+      frames: 1,
       observations: 1,
       moving: blob.changed > PROOF.changed ? 1 : 0,
       light: blob.light ? 1 : 0,
@@ -168,8 +191,9 @@ export class Tracker {
     y /= area;
     const seconds = Math.max(0.02, (tMs - track.last) / 1000);
     const step = Math.hypot(x - track.x, y - track.y);
-    track.vx = (x - track.x) / seconds;
-    track.vy = (y - track.y) / seconds;
+    if (track.observations > 1) track.turns += Math.hypot(x - track.x - track.dx, y - track.y - track.dy);
+    track.dx = x - track.x;
+    track.dy = y - track.y;
     track.path += step;
     track.reach = Math.max(track.reach, Math.hypot(x - track.firstX, y - track.firstY));
     track.steady += (1 - Math.exp(-seconds / STEADY_SECONDS)) * (same / (before + area - same) - track.steady);
@@ -221,11 +245,16 @@ export function canFound(blob: Blob, least: number): boolean {
   return blob.area >= Math.max(START.area, least) && blob.strong >= START.strong;
 }
 
+/** Whether a track has shown to be an object under way: seen steadily, whole, going somewhere in its own manner. */
 function proven(track: Track, tMs: number): boolean {
   // Few cells say little: they have to be seen for longer.
-  if (track.observations < PROOF.observations - 0.5 + Math.min(6, 60 / track.peakArea)) return false;
+  const wanted = PROOF.observations - 0.5 + Math.min(6, 60 / track.peakArea);
+  if (track.observations < wanted || track.observations < PROOF.dense * track.frames) return false;
   if (tMs - track.first < PROOF.ms || track.moving < PROOF.moving) return false;
   if (track.light * 2 > track.observations) return false;
+  // What dissolves where it is was wrongly learned; what jumps about is many things taken for one.
+  if (track.area < PROOF.whole * track.peakArea) return false;
+  if (track.turns > PROOF.turns * (track.path + 0.5 * track.observations)) return false;
   const net = Math.hypot(track.x - track.firstX, track.y - track.firstY);
   const reach = Math.max(PROOF.reach, Math.min(8, 0.7 * Math.sqrt(track.area)));
   if (net >= reach && net >= PROOF.straight * track.path) return true;
