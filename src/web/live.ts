@@ -1,0 +1,121 @@
+import { BluelightError } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
+import type { Grant } from '../contract/grant.js';
+import type { StreamMessage } from '../contract/http.js';
+import type { LiveListener, LivePort, LiveRun } from './ports.js';
+import type { Socket, SocketHandler } from './route.js';
+
+/** What a slow viewer may have waiting before pictures are left out for it: memory of the agent, not of the viewer. */
+const MOST_BUFFERED = 4 * 1024 * 1024;
+
+/** Close codes of the application range (RFC 6455 §7.4.2). */
+export const CLOSE = { revoked: 4403, expired: 4408, session: 4401 } as const;
+
+/** RFC 6381 and RFC 9559's sibling for MP4: what `MediaSource.addSourceBuffer` takes. */
+export function mimeOf(codec: string): string {
+  return `video/mp4; codecs="${codec}"`;
+}
+
+export function runMessageOf(run: Omit<LiveRun, 'init'>): StreamMessage {
+  const { codec, width, height, zeroMs } = run;
+  return { type: 'run', run: run.run, mime: mimeOf(codec), codec, width, height, zeroMs };
+}
+
+/**
+ * Puts a stream on a socket: `run` as text, the init, then fragments. A viewer that cannot keep up loses
+ * whole groups of pictures: after a pause it goes on at a key frame, so what it gets always decodes.
+ */
+export class LiveSender implements LiveListener {
+  readonly #socket: Socket;
+  /** False until a key frame has been sent since the start or the last pause. */
+  #flowing = false;
+  dropped = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  run(run: LiveRun): void {
+    this.#flowing = false;
+    this.#text(runMessageOf(run));
+    this.#socket.send(run.init);
+  }
+
+  fragment(fragment: { key: boolean; bytes: Uint8Array }): void {
+    const full = this.#socket.buffered > MOST_BUFFERED;
+    if (full || (!this.#flowing && !fragment.key)) {
+      this.#flowing = false;
+      this.dropped++;
+      return;
+    }
+    this.#flowing = true;
+    this.#socket.send(fragment.bytes);
+  }
+
+  paused(reason: string, detail: string): void {
+    this.#flowing = false;
+    this.#text({ type: 'paused', reason, detail });
+  }
+
+  end(code: string, detail: string): void {
+    this.#text({ type: 'end', code, detail });
+  }
+
+  #text(message: StreamMessage): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+}
+
+export interface LiveWatch {
+  clock: Clock;
+  live: LivePort;
+  grant: Grant;
+  role: 'main' | 'sub';
+  /** Aborts when the session is over or the viewer has gone. */
+  session: AbortSignal;
+}
+
+/** The life of one viewer: opens under the grant, ends when the grant is withdrawn or expires, or the session ends. */
+export function watchLive(watch: LiveWatch): SocketHandler {
+  const stop = new AbortController();
+  return {
+    open(socket) {
+      const sender = new LiveSender(socket);
+      const end = (code: string, closeCode: number, detail: string): void => {
+        if (stop.signal.aborted) return;
+        stop.abort();
+        sender.end(code, detail);
+        socket.close(closeCode, code);
+      };
+      const unsubscribe = watch.live.subscribe(watch.grant, watch.role, sender);
+      stop.signal.addEventListener('abort', unsubscribe, { once: true });
+      onAbort(watch.grant.signal, stop.signal, () =>
+        end('REVOKED', CLOSE.revoked, 'The permission for this live view was withdrawn.'),
+      );
+      onAbort(watch.session, stop.signal, () => end('SESSION_OVER', CLOSE.session, 'The session is over.'));
+      const left = Math.max(0, watch.grant.expiresAtMono - watch.clock.monotonic());
+      watch.clock.sleep(Math.min(left, LONGEST_TIMER_MS), stop.signal).then(
+        () => end('EXPIRED', CLOSE.expired, 'The permission for this live view has run out.'),
+        () => undefined,
+      );
+    },
+    close() {
+      stop.abort();
+    },
+  };
+}
+
+/** Timers of Node take 32 bits. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+function onAbort(signal: AbortSignal, until: AbortSignal, run: () => void): void {
+  if (signal.aborted) run();
+  else signal.addEventListener('abort', run, { once: true, signal: until });
+}
+
+/** Shown to who opens the live address without a WebSocket; the page asks so to learn why a socket was refused. */
+export function upgradeRequired(): BluelightError {
+  return new BluelightError('UPGRADE_REQUIRED', 'Live pictures come over a WebSocket.', {
+    fix: 'Open this address as a WebSocket (wss://).',
+  });
+}

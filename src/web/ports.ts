@@ -1,0 +1,106 @@
+import type { Camera, Device } from '../contract/camera.js';
+import type { Clip, SignedManifest } from '../contract/clip.js';
+import type { StreamCoverage } from '../contract/coverage.js';
+import type { Grant } from '../contract/grant.js';
+import type {
+  AddDeviceBody,
+  CameraTestBody,
+  DiscoveryBody,
+  LocalRole,
+  MakeClipBody,
+  PageEvent,
+  QueueBody,
+  StatusBody,
+} from '../contract/http.js';
+import type { MotionEvent } from '../contract/motion.js';
+import type { AccessRequest, AuditEntry, Party, PolicyDocument } from '../contract/policy.js';
+import type { TimeRange } from '../contract/primitives.js';
+
+type Role = 'main' | 'sub';
+
+/** What the page and the API need from the rest of the box; the composition root fills it. */
+export interface WebPorts {
+  /** The gate. Rejects with a `BluelightError` whose code is a `DenialCode`. */
+  authorise(request: AccessRequest): Promise<Grant>;
+  /** Who this code or password belongs to; null if to nobody. Slow by design (a password hash). */
+  verifyLogin(code: string): Promise<{ role: LocalRole; name: string } | null>;
+  status(): StatusBody | Promise<StatusBody>;
+  cameras: CamerasPort;
+  footage: FootagePort;
+  live: LivePort;
+  /** Motion events of the grant's camera that touch the range (inside the grant's), oldest first. */
+  motion(grant: Grant, range: TimeRange): Promise<MotionEvent[]>;
+  clips: ClipsPort;
+  policy(): Promise<PolicyDocument>;
+  /** Newest first. */
+  audit(limit: number): Promise<AuditEntry[]>;
+  /** Status changes, motion and clip changes as they happen. Returns the unsubscription. */
+  subscribe(listener: (event: PageEvent) => void): () => void;
+}
+
+export interface CamerasPort {
+  list(): Camera[] | Promise<Camera[]>;
+  /** Starts a search; returns at once. Finding goes on in the background. */
+  scan(): Promise<void>;
+  discovered(): DiscoveryBody | Promise<DiscoveryBody>;
+  add(request: AddDeviceBody, by: Party): Promise<{ device: Device; cameras: Camera[] }>;
+  test(camera: string): Promise<CameraTestBody>;
+  remove(camera: string, by: Party): Promise<void>;
+}
+
+/** Whole segments of one recording run of one stream, in order. One init: one MP4 file. */
+export interface FootagePart {
+  run: string;
+  codec: string;
+  width: number;
+  height: number;
+  /** Wall clock of decode time 0 of the run, ms since 1970. */
+  zeroMs: number;
+  segments: { seq: number; fromMs: number; toMs: number; bytes: number }[];
+}
+
+/** Reads the ring. Everything takes the grant and gives nothing outside of its camera and range. */
+export interface FootagePort {
+  coverage(grant: Grant, role: Role, range: TimeRange): Promise<StreamCoverage>;
+  /** What the range is rounded out to; `bytes` of segments without the init. Open segments with their synced part. */
+  parts(grant: Grant, role: Role, range: TimeRange): Promise<FootagePart[]>;
+  /** `ftyp` + `moov` of a run. */
+  init(grant: Grant, role: Role, run: string): Promise<Uint8Array>;
+  /** The fragments of a segment, verbatim. Rejects with `NO_COVERAGE` if it was overwritten meanwhile. */
+  segment(grant: Grant, role: Role, seq: number): Promise<Uint8Array>;
+}
+
+export interface LiveRun {
+  run: string;
+  codec: string;
+  width: number;
+  height: number;
+  /** Wall clock of decode time 0 of the run, ms since 1970. */
+  zeroMs: number;
+  init: Uint8Array;
+}
+
+export interface LiveListener {
+  /** Also at once on subscription if the stream runs. */
+  run(run: LiveRun): void;
+  /** First, at once, the fragments since the newest key frame: a picture without waiting for the next one. */
+  fragment(fragment: { key: boolean; bytes: Uint8Array }): void;
+  /** The stream stands still, with a stable word and a sentence. */
+  paused(reason: string, detail: string): void;
+}
+
+export interface LivePort {
+  /** From the ingest that records: no further session to the camera. Returns the unsubscription. */
+  subscribe(grant: Grant, role: Role, listener: LiveListener): () => void;
+}
+
+export interface ClipsPort {
+  /** `role` of `request` names the stream; the range is the grant's. */
+  make(grant: Grant, request: MakeClipBody, by: Party): Promise<Clip>;
+  /** Newest first. */
+  list(): Promise<Clip[]>;
+  get(id: string): Promise<Clip | null>;
+  manifest(grant: Grant, id: string): Promise<SignedManifest | null>;
+  /** Waiting and running uploads, in the order in which they will be sent. */
+  queue(): Promise<QueueBody>;
+}

@@ -1,0 +1,71 @@
+import { auditBody, limitQuery, pageEvent, queueBody, statusBody, type PageEvent } from '../../contract/http.js';
+import { policyDocument } from '../../contract/policy.js';
+import { sse } from '../sse.js';
+import { footage, plain, type Grants } from '../route.js';
+import { clipTargets, everyCamera } from '../targets.js';
+
+export const boxRoutes = [
+  plain({
+    method: 'GET',
+    path: '/status',
+    summary: 'The whole box: streams, disk, clock, center, queue, and what is wrong with its fix.',
+    auth: 'session',
+    response: { status: 200, type: 'application/json', schema: statusBody },
+    handler: ({ ports }) => ports.status(),
+  }),
+  footage({
+    method: 'GET',
+    path: '/queue',
+    summary: 'Clips that wait for the center or are on their way, in the order of sending.',
+    auth: 'session',
+    access: 'clip',
+    omitDenied: true,
+    response: { status: 200, type: 'application/json', schema: queueBody },
+    targets: async ({ ports }) => clipTargets((await ports.clips.queue()).clips),
+    async handler({ ports }, _call, grants) {
+      const queue = await ports.clips.queue();
+      return { ...queue, clips: queue.clips.filter((clip) => grants.of(clip.camera) !== undefined) };
+    },
+  }),
+  plain({
+    method: 'GET',
+    path: '/policy',
+    summary: "The owner's terms that are in force.",
+    auth: 'session',
+    response: { status: 200, type: 'application/json', schema: policyDocument },
+    handler: ({ ports }) => ports.policy(),
+  }),
+  plain({
+    method: 'GET',
+    path: '/audit',
+    summary: 'Who looked or asked, when, at what, and what was answered; newest first.',
+    auth: ['technician', 'owner'],
+    query: limitQuery,
+    response: { status: 200, type: 'application/json', schema: auditBody },
+    handler: async ({ ports }, call) => ({ entries: await ports.audit(call.query.limit) }),
+  }),
+  footage({
+    method: 'GET',
+    path: '/events',
+    summary: 'Server-sent events: status, motion, clips and changed cameras as they happen.',
+    auth: 'session',
+    access: 'motion',
+    omitDenied: true,
+    response: { status: 200, type: 'text/event-stream', schema: pageEvent },
+    targets: everyCamera,
+    handler: ({ clock, ports }, call, grants) =>
+      sse({
+        clock,
+        signal: call.signal,
+        subscribe: (send) =>
+          ports.subscribe((event) => void (mayPass(event, grants, clock.monotonic()) && send(event))),
+      }),
+  }),
+];
+
+/** Status is about the box; motion and clips are about a camera and pass only while its grant holds. */
+function mayPass(event: PageEvent, grants: Grants, now: number): boolean {
+  if (event.type !== 'motion' && event.type !== 'clip') return true;
+  const grant = grants.of(event.data.camera);
+  return grant !== undefined && !grant.signal.aborted && now < grant.expiresAtMono;
+}

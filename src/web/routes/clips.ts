@@ -1,0 +1,71 @@
+import { BluelightError } from '../../base/errors.js';
+import { clip, signedManifest, type Clip } from '../../contract/clip.js';
+import { clipsBody, makeClipBody } from '../../contract/http.js';
+import { clipParam } from '../params.js';
+import { footage, json, rangeOf, type Call, type Services, type Target } from '../route.js';
+import { clipTargets } from '../targets.js';
+
+export const clipRoutes = [
+  footage({
+    method: 'POST',
+    path: '/clips',
+    summary: 'Make a clip of a range, rounded out to whole segments, with its manifest.',
+    auth: 'session',
+    access: 'clip',
+    body: makeClipBody,
+    response: { status: 201, type: 'application/json', schema: clip },
+    targets: (_services, { body }) => [{ camera: body.camera, range: rangeOf(body), reason: body.reason }],
+    handler: async ({ ports }, call, grants) => json(await ports.clips.make(grants.one(), call.body, call.party), 201),
+  }),
+  footage({
+    method: 'GET',
+    path: '/clips',
+    summary: 'Clips of the cameras that may be seen, newest first.',
+    auth: 'session',
+    access: 'clip',
+    omitDenied: true,
+    response: { status: 200, type: 'application/json', schema: clipsBody },
+    targets: async ({ ports }) => clipTargets(await ports.clips.list()),
+    async handler({ ports }, _call, grants) {
+      const clips = await ports.clips.list();
+      return { clips: clips.filter((entry) => grants.of(entry.camera) !== undefined) };
+    },
+  }),
+  footage({
+    method: 'GET',
+    path: '/clips/{id}',
+    summary: 'One clip and how far it has got.',
+    auth: 'session',
+    access: 'clip',
+    response: { status: 200, type: 'application/json', schema: clip },
+    targets: clipTarget,
+    handler: (services, call) => found(services, call),
+  }),
+  footage({
+    method: 'GET',
+    path: '/clips/{id}/manifest',
+    summary: 'The signed description of the file: what it covers, its hashes, who asked and why.',
+    auth: 'session',
+    access: 'clip',
+    response: { status: 200, type: 'application/json', schema: signedManifest },
+    targets: clipTarget,
+    async handler({ ports }, call, grants) {
+      const manifest = await ports.clips.manifest(grants.one(), clipParam(call));
+      if (manifest !== null) return manifest;
+      throw new BluelightError('NOT_FOUND', 'This clip has no manifest yet.', {
+        fix: 'It is written when the clip is made; ask again in a moment.',
+        retryable: true,
+      });
+    },
+  }),
+];
+
+async function found({ ports }: Services, call: Pick<Call, 'params'>): Promise<Clip> {
+  const entry = await ports.clips.get(clipParam(call));
+  if (entry !== null) return entry;
+  throw new BluelightError('NOT_FOUND', 'There is no such clip.', { fix: 'Look at the list of clips.' });
+}
+
+async function clipTarget(services: Services, call: Pick<Call, 'params'>): Promise<Target[]> {
+  return clipTargets([await found(services, call)]);
+}

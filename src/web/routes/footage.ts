@@ -1,0 +1,172 @@
+import {
+  exportQuery,
+  liveQuery,
+  motionBody,
+  motionQuery,
+  rangeQuery,
+  recordingsBody,
+  streamMessage,
+  timelineBody,
+  type RangeQuery,
+  type RecordingsBody,
+  type TimelineBody,
+} from '../../contract/http.js';
+import { streamCoverage } from '../../contract/coverage.js';
+import { toUtc } from '../../contract/primitives.js';
+import { watchLive } from '../live.js';
+import { exportFile, playbackFrames, PLAYBACK_TYPE } from '../playback.js';
+import type { FootagePart } from '../ports.js';
+import { footage, rangeOf, type Call, type Target } from '../route.js';
+import { download, streamed } from '../stream.js';
+import { everyCamera, fromNow } from '../targets.js';
+
+const asked = (_services: unknown, call: Call<RangeQuery>): Target[] => [
+  { camera: call.query.camera, range: rangeOf(call.query) },
+];
+
+const indexRoutes = [
+  footage({
+    method: 'GET',
+    path: '/timeline',
+    summary: 'For a timeline: what is recorded, the gaps with their reasons, and the motion marks.',
+    auth: 'session',
+    access: 'timeline',
+    query: rangeQuery,
+    response: { status: 200, type: 'application/json', schema: timelineBody },
+    targets: asked,
+    async handler({ ports }, { query }, grants): Promise<TimelineBody> {
+      const range = rangeOf(query);
+      const [coverage, motion] = await Promise.all([
+        ports.footage.coverage(grants.one(), query.role, range),
+        ports.motion(grants.one(), range),
+      ]);
+      return { ...coverage, motion };
+    },
+  }),
+  footage({
+    method: 'GET',
+    path: '/coverage',
+    summary: 'Exact recorded spans and gaps of one stream, from the index.',
+    auth: 'session',
+    access: 'timeline',
+    query: rangeQuery,
+    response: { status: 200, type: 'application/json', schema: streamCoverage },
+    targets: asked,
+    handler: ({ ports }, { query }, grants) => ports.footage.coverage(grants.one(), query.role, rangeOf(query)),
+  }),
+  footage({
+    method: 'GET',
+    path: '/motion',
+    summary: 'Motion events of one camera or of all that may be seen, oldest first.',
+    auth: 'session',
+    access: 'motion',
+    omitDenied: true,
+    query: motionQuery,
+    response: { status: 200, type: 'application/json', schema: motionBody },
+    async targets(services, { query }) {
+      const all = query.camera === undefined ? await everyCamera(services) : [{ camera: query.camera }];
+      return all.map(({ camera }) => ({ camera, range: rangeOf(query) }));
+    },
+    async handler({ ports }, { query }, grants) {
+      const lists = await Promise.all(grants.all().map((grant) => ports.motion(grant, rangeOf(query))));
+      return { events: lists.flat().sort((a, b) => (a.start < b.start ? -1 : 1)) };
+    },
+  }),
+  footage({
+    method: 'GET',
+    path: '/recordings',
+    summary: 'The files that a range makes: one per unbroken recording, rounded out to whole segments.',
+    auth: 'session',
+    access: 'timeline',
+    query: rangeQuery,
+    response: { status: 200, type: 'application/json', schema: recordingsBody },
+    targets: asked,
+    async handler({ ports }, { query }, grants): Promise<RecordingsBody> {
+      const parts = await ports.footage.parts(grants.one(), query.role, rangeOf(query));
+      return { camera: query.camera, role: query.role, parts: parts.flatMap(describePart) };
+    },
+  }),
+];
+
+const pictureRoutes = [
+  footage({
+    method: 'GET',
+    path: '/playback',
+    summary:
+      'Footage of a range for a player. Frames of kind (1 byte), length (4 bytes, big-endian) and payload: ' +
+      '1 a JSON message (run, gap, end), 2 the init of the run just announced, 3 the fragments of a segment.',
+    auth: 'session',
+    access: 'playback',
+    query: rangeQuery,
+    response: { status: 200, type: PLAYBACK_TYPE, schema: streamMessage },
+    targets: asked,
+    handler: (services, call, grants) =>
+      streamed(
+        services,
+        call,
+        grants.one(),
+        playbackFrames(services.ports.footage, grants.one(), call.query.role, rangeOf(call.query)),
+        { 'content-type': PLAYBACK_TYPE },
+      ),
+  }),
+  footage({
+    method: 'GET',
+    path: '/export.mp4',
+    summary: 'Footage of a range as one MP4 file: byte for byte what the camera sent, in whole segments.',
+    auth: 'session',
+    access: 'export',
+    query: exportQuery,
+    response: { status: 200, type: 'video/mp4' },
+    targets: asked,
+    async handler(services, call, grants) {
+      const { camera, role, run } = call.query;
+      const file = await exportFile(services.ports.footage, grants.one(), role, rangeOf(call.query), run);
+      return streamed(services, call, grants.one(), file.chunks, {
+        ...download(`${camera}-${role}-${stamp(file.fromMs)}-${stamp(file.toMs)}.mp4`),
+        'content-type': 'video/mp4',
+        'content-length': String(file.bytes),
+      });
+    },
+  }),
+  footage({
+    method: 'GET',
+    path: '/live',
+    summary:
+      'WebSocket. Live pictures for Media Source Extensions from the very stream that is recorded: ' +
+      'text messages (run, paused, end); after `run` one binary message is the init, the others are fragments.',
+    auth: 'session',
+    access: 'live',
+    query: liveQuery,
+    response: { status: 101, type: 'application/json', schema: streamMessage },
+    targets: ({ clock }, { query }) => [{ camera: query.camera, range: fromNow(clock.now()) }],
+    socket: ({ clock, ports }, call, grants) =>
+      watchLive({ clock, live: ports.live, grant: grants.one(), role: call.query.role, session: call.signal }),
+  }),
+];
+
+export const footageRoutes = [...indexRoutes, ...pictureRoutes];
+
+function describePart(part: FootagePart): RecordingsBody['parts'] {
+  const first = part.segments[0];
+  const last = part.segments.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const { run, codec, width, height } = part;
+  const bytes = part.segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  return [
+    {
+      run,
+      codec,
+      width,
+      height,
+      from: toUtc(first.fromMs),
+      to: toUtc(last.toMs),
+      bytes,
+      segments: part.segments.length,
+    },
+  ];
+}
+
+/** `20261123T140500Z`: sorts, and is a file name everywhere. */
+function stamp(ms: number): string {
+  return toUtc(ms).replace(/[-:]|\.\d+/g, '');
+}

@@ -1,0 +1,15 @@
+import type { Route } from '../route.js';
+import { boxRoutes } from './box.js';
+import { cameraRoutes } from './cameras.js';
+import { clipRoutes } from './clips.js';
+import { footageRoutes } from './footage.js';
+import { sessionRoutes } from './session.js';
+
+/** Every route of `/api/v1`, as data: tests read from it who may do what, and the API description is made of it. */
+export const ROUTES: readonly Route[] = [
+  ...sessionRoutes,
+  ...boxRoutes,
+  ...cameraRoutes,
+  ...footageRoutes,
+  ...clipRoutes,
+];

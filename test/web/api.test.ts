@@ -1,0 +1,338 @@
+import { statSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import WebSocket from 'ws';
+import { toUtc } from '../../src/contract/primitives.js';
+import { ROUTES } from '../../src/web/routes/table.js';
+import { FakeBox, type FakeCamera } from './fake-box.js';
+import { ask, bearer, startWeb, until, type Answer, type Running } from './harness.js';
+import { makeLoop } from './media.js';
+
+const HOUR = 3_600_000;
+let box: FakeBox;
+let running: Running;
+let port: number;
+let auth: Record<string, string>;
+
+beforeAll(async () => {
+  const loop = makeLoop({ width: 320, height: 180, seconds: 5 });
+  const now = Date.now();
+  const camera = (id: string): FakeCamera => ({
+    id,
+    name: id,
+    main: loop,
+    sub: loop,
+    spans: [
+      { fromMs: now - 2 * HOUR, toMs: now - HOUR },
+      { fromMs: now - HOUR / 2, toMs: now },
+    ],
+    gapReason: 'camera_offline',
+    motion: [
+      {
+        id: '01KB0000000000000000000001',
+        camera: id,
+        phase: 'end',
+        start: toUtc(now - 600_000),
+        decidedAt: toUtc(now - 599_000),
+        end: toUtc(now - 590_000),
+        score: 0.9,
+        reason: 'something moved',
+      },
+    ],
+    online: true,
+  });
+  box = new FakeBox([camera('front'), camera('back')]);
+  running = await startWeb(box);
+  port = running.port;
+  auth = await bearer(port, box.code);
+});
+
+afterAll(async () => {
+  box.stop();
+  await running.stop();
+});
+
+const example = (path: string): string =>
+  `/api/v1${path.replace('{id}', path.startsWith('/clips') ? '01KB0000000000000000000000' : 'front')}`;
+
+test('every route but the public ones answers 401 without a session, whatever it is given', async () => {
+  for (const route of ROUTES) {
+    if (route.auth === 'public') continue;
+    const answer = await ask({ port }, route.method, example(route.path), {
+      headers: { authorization: 'Bearer nonsense' },
+      ...(route.method === 'POST' ? { body: {} } : {}),
+    });
+    // From the box itself, liveness is open.
+    const expected = route.auth === 'loopback' ? 200 : 401;
+    expect(`${route.method} ${route.path} ${answer.status}`).toBe(`${route.method} ${route.path} ${expected}`);
+    if (expected === 401) expect(answer.json()['code']).toBe('UNAUTHENTICATED');
+  }
+  expect(ROUTES.filter((route) => route.auth === 'public').map((route) => route.path)).toEqual(['/login']);
+});
+
+test('liveness is not open to the network', async () => {
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((address) => address !== undefined && address.family === 'IPv4' && !address.internal)?.address;
+  if (outside === undefined) return;
+  const wide = await startWeb(box, { host: '0.0.0.0' });
+  try {
+    expect((await ask({ port: wide.port }, 'GET', '/api/v1/health', { host: outside })).status).toBe(401);
+    expect((await ask({ port: wide.port }, 'GET', '/api/v1/health')).status).toBe(200);
+  } finally {
+    await wide.stop();
+  }
+});
+
+test('every route that shows footage asks the gate for its kind before it answers', async () => {
+  const footage = ROUTES.filter((route) => route.access !== null);
+  expect(footage.map((route) => `${route.path} ${route.access}`).sort()).toEqual([
+    '/clips clip',
+    '/clips clip',
+    '/clips/{id} clip',
+    '/clips/{id}/manifest clip',
+    '/coverage timeline',
+    '/events motion',
+    '/export.mp4 export',
+    '/live live',
+    '/motion motion',
+    '/playback playback',
+    '/queue clip',
+    '/recordings timeline',
+    '/timeline timeline',
+  ]);
+  const now = Date.now();
+  const range = `camera=front&from=${toUtc(now - 600_000)}&to=${toUtc(now - 590_000)}`;
+  for (const path of ['/timeline', '/coverage', '/recordings', '/playback', '/export.mp4']) {
+    box.asked.length = 0;
+    const answer = await ask({ port }, 'GET', `/api/v1${path}?${range}`, { headers: auth });
+    expect(`${path} ${answer.status}`).toBe(`${path} 200`);
+    expect(box.asked).toHaveLength(1);
+    expect(box.asked[0]).toMatchObject({
+      camera: 'front',
+      door: 'http',
+      kind: ROUTES.find((route) => route.path === path)!.access,
+      party: { kind: 'local', role: 'owner', name: 'Store owner' },
+      range: { fromMs: now - 600_000, toMs: now - 590_000 },
+    });
+  }
+});
+
+test('what the gate refuses is a 403 with its code, and lists leave it out', async () => {
+  const now = Date.now();
+  const range = `from=${toUtc(now - 3 * HOUR)}&to=${toUtc(now)}`;
+  box.denied.add('back');
+  try {
+    for (const path of ['/timeline', '/coverage', '/recordings', '/playback', '/export.mp4', '/live']) {
+      const answer = await ask({ port }, 'GET', `/api/v1${path}?camera=back&${range}`, { headers: auth });
+      expect([path, answer.status, answer.json()]).toMatchObject([
+        path,
+        403,
+        { code: 'POLICY_DENIED', fix: 'Ask the owner.' },
+      ]);
+      expect(answer.headers['content-type']).toBe('application/problem+json');
+    }
+    const made = await ask({ port }, 'POST', '/api/v1/clips', {
+      headers: auth,
+      body: { camera: 'back', from: toUtc(now - 60_000), to: toUtc(now), reason: 'test' },
+    });
+    expect(made.status).toBe(403);
+    const motion = await ask({ port }, 'GET', `/api/v1/motion?${range}`, { headers: auth });
+    expect(motion.json<{ events: { camera: string }[] }>().events.map((event) => event.camera)).toEqual(['front']);
+  } finally {
+    box.denied.clear();
+  }
+});
+
+test('a foreign name in Host is turned away: DNS rebinding', async () => {
+  const status = async (host: string): Promise<number> =>
+    (await ask({ port }, 'GET', '/', { headers: { host } })).status;
+  expect(await status('evil.example')).toBe(421);
+  expect(await status(`evil.example:${port}`)).toBe(421);
+  expect(await status('127.0.0.1.evil.example')).toBe(421);
+  expect(await status('10.1.2.3')).toBe(421);
+  expect(await status(`localhost:${port}`)).toBe(200);
+  expect(await status(`127.0.0.1:${port}`)).toBe(200);
+  expect(await status('box.example')).toBe(200);
+});
+
+async function cookieLogin(): Promise<{ cookie: string; csrf: string; raw: string }> {
+  const answer = await ask({ port }, 'POST', '/api/v1/login', {
+    headers: { origin: `https://127.0.0.1:${port}` },
+    body: { code: box.code },
+  });
+  const raw = String(answer.headers['set-cookie']);
+  return { raw, cookie: raw.split(';')[0]!, csrf: answer.json<{ csrf: string }>().csrf };
+}
+
+test('the cookie is for this host, TLS and no script; with it every change needs Origin and token', async () => {
+  const { cookie, csrf, raw } = await cookieLogin();
+  for (const part of ['__Host-', 'HttpOnly', 'Secure', 'SameSite=Strict', 'Path=/']) expect(raw).toContain(part);
+  const origin = `https://127.0.0.1:${port}`;
+  const scan = async (headers: Record<string, string>): Promise<[number, unknown]> => {
+    const answer = await ask({ port }, 'POST', '/api/v1/discovery/scan', { headers: { cookie, ...headers } });
+    return [answer.status, answer.json()['code']];
+  };
+  const before = box.scans;
+  expect(await scan({})).toEqual([403, 'BAD_ORIGIN']);
+  expect(await scan({ origin: 'https://evil.example', 'x-csrf-token': csrf })).toEqual([403, 'BAD_ORIGIN']);
+  expect(await scan({ origin: 'null', 'x-csrf-token': csrf })).toEqual([403, 'BAD_ORIGIN']);
+  expect(await scan({ origin: origin.replace('https', 'http'), 'x-csrf-token': csrf })).toEqual([403, 'BAD_ORIGIN']);
+  expect(await scan({ origin })).toEqual([403, 'BAD_CSRF']);
+  expect(await scan({ origin, 'x-csrf-token': `${csrf.slice(0, -1)}!` })).toEqual([403, 'BAD_CSRF']);
+  expect(box.scans).toBe(before);
+  expect((await scan({ origin, 'x-csrf-token': csrf }))[0]).toBe(202);
+  expect(box.scans).toBe(before + 1);
+});
+
+test('after logout the token opens nothing and what streams under it ends', async () => {
+  const token = await bearer(port, box.code);
+  const live = new WebSocket(`wss://127.0.0.1:${port}/api/v1/live?camera=front`, {
+    headers: token,
+    rejectUnauthorized: false,
+  });
+  const closed = new Promise<number>((resolve) => live.on('close', resolve));
+  await new Promise((resolve) => live.once('message', resolve));
+  expect((await ask({ port }, 'POST', '/api/v1/logout', { headers: token })).status).toBe(204);
+  expect(await closed).toBe(4401);
+  expect((await ask({ port }, 'GET', '/api/v1/session', { headers: token })).status).toBe(401);
+});
+
+test('roles: a viewer may not add cameras or read the audit', async () => {
+  box.role = 'viewer';
+  const viewer = await bearer(port, box.code);
+  box.role = 'owner';
+  for (const [method, path] of [
+    ['POST', '/discovery/scan'],
+    ['GET', '/discovery/devices'],
+    ['POST', '/devices'],
+    ['POST', '/cameras/front/test'],
+    ['DELETE', '/cameras/front'],
+    ['GET', '/audit'],
+  ] as const) {
+    const answer = await ask({ port }, method, `/api/v1${path}`, {
+      headers: viewer,
+      ...(method === 'POST' ? { body: {} } : {}),
+    });
+    expect([path, answer.status, answer.json()['code']]).toEqual([path, 403, 'FORBIDDEN']);
+  }
+  expect(box.removed).toEqual([]);
+  expect((await ask({ port }, 'GET', '/api/v1/status', { headers: viewer })).status).toBe(200);
+});
+
+test('bad input is told in words, with a stable code', async () => {
+  const problem = async (answer: Promise<Answer>): Promise<unknown> => {
+    const got = await answer;
+    return { status: got.status, code: got.json()['code'] };
+  };
+  const now = toUtc(Date.now());
+  const get = (path: string): Promise<Answer> => ask({ port }, 'GET', `/api/v1${path}`, { headers: auth });
+  const bad = { status: 400, code: 'BAD_REQUEST' };
+  expect(await problem(get(`/timeline?camera=../etc&from=${now}&to=${now}`))).toEqual(bad);
+  expect(await problem(get(`/timeline?camera=front&from=yesterday&to=${now}`))).toEqual(bad);
+  expect(await problem(get(`/timeline?camera=front&from=${now}&to=${now}`))).toEqual(bad);
+  expect(await problem(get('/clips/..%2f..%2fetc'))).toEqual(bad);
+  expect(await problem(get('/nowhere'))).toEqual({ status: 404, code: 'NOT_FOUND' });
+  const post = (body: string | object, headers: Record<string, string> = {}): Promise<Answer> =>
+    ask({ port }, 'POST', '/api/v1/devices', { headers: { ...auth, ...headers }, body });
+  expect(await problem(post({ address: '' }))).toEqual(bad);
+  expect(await problem(post('{"address":', { 'content-type': 'application/json' }))).toEqual(bad);
+  expect(await problem(post('address=x', { 'content-type': 'application/x-www-form-urlencoded' }))).toEqual({
+    status: 415,
+    code: 'UNSUPPORTED_MEDIA_TYPE',
+  });
+  expect(await problem(post({ address: 'x'.repeat(100_000) }))).toEqual({ status: 413, code: 'TOO_LARGE' });
+  const refused = await post({ address: '192.168.1.80', username: 'admin', password: 'wrong' });
+  expect(refused.json()).toMatchObject({
+    code: 'CAMERA_REFUSED',
+    fix: expect.stringContaining('two wrong tries') as string,
+  });
+});
+
+test('every JSON answer is what the description says', async () => {
+  await ask({ port }, 'POST', '/api/v1/clips', {
+    headers: auth,
+    body: { camera: 'front', from: toUtc(Date.now() - 60_000), to: toUtc(Date.now()), reason: 'window broken' },
+  });
+  const range = `camera=front&from=${toUtc(Date.now() - 2 * HOUR)}&to=${toUtc(Date.now())}`;
+  let checked = 0;
+  for (const route of ROUTES) {
+    if (route.method !== 'GET' || route.response.type !== 'application/json' || route.response.status !== 200) continue;
+    if (route.path.includes('manifest')) continue;
+    const path = example(route.path).replace('01KB0000000000000000000000', box.clipList[0]!.id);
+    const answer = await ask({ port }, 'GET', `${path}?${route.query === undefined ? '' : range}`, { headers: auth });
+    const parsed = route.response.schema!.safeParse(answer.json());
+    expect([route.path, answer.status, parsed.error?.message]).toEqual([route.path, 200, undefined]);
+    checked++;
+  }
+  expect(checked).toBeGreaterThan(10);
+});
+
+test('the same API answers on the Unix socket, to nobody but its user, as the local technician', async () => {
+  const where = { socketPath: running.socket };
+  expect(statSync(running.socket).mode & 0o777).toBe(0o600);
+  const session = await ask(where, 'GET', '/api/v1/session');
+  expect(session.json()).toMatchObject({ role: 'technician', name: 'socket' });
+  box.asked.length = 0;
+  const made = await ask(where, 'POST', '/api/v1/clips', {
+    body: { camera: 'front', from: toUtc(Date.now() - 60_000), to: toUtc(Date.now()), reason: 'cli' },
+  });
+  expect(made.status).toBe(201);
+  expect(box.asked[0]).toMatchObject({ door: 'socket', kind: 'clip', reason: 'cli', party: { role: 'technician' } });
+  await expect(running.web.listenSocket(running.socket)).rejects.toMatchObject({ code: 'SOCKET_IN_USE' });
+});
+
+test('security headers stand on pages, answers and errors', async () => {
+  for (const path of ['/', '/api/v1/status', '/nothing.js']) {
+    const { headers } = await ask({ port }, 'GET', path);
+    expect(headers['content-security-policy']).toContain("default-src 'self'");
+    expect(headers['content-security-policy']).not.toContain('unsafe');
+    expect(headers['x-content-type-options']).toBe('nosniff');
+    expect(headers['x-frame-options']).toBe('DENY');
+    expect(headers['strict-transport-security']).toBeUndefined();
+  }
+});
+
+test('server-sent events carry status, and motion only of cameras that the gate allows', async () => {
+  box.denied.add('back');
+  const events: string[] = [];
+  const stop = new AbortController();
+  const before = box.listeners;
+  const response = await fetchStream(`/api/v1/events`, stop.signal, (text) => events.push(text));
+  box.denied.clear();
+  expect(response).toBe('text/event-stream');
+  await until(() => box.listeners === before + 1, 'subscription');
+  const motion = box.cams[0]!.motion[0]!;
+  box.emit({ type: 'motion', data: { ...motion, camera: 'back' } });
+  box.emit({ type: 'motion', data: motion });
+  box.emit({ type: 'status', data: box.status() });
+  await until(() => events.join('').includes('event: status'), 'status event');
+  expect(events.join('')).toContain('"camera":"front"');
+  expect(events.join('').match(/event: motion/g)).toHaveLength(1);
+  // Withdrawn: the next one is not told.
+  box.given.filter((grant) => grant.request.kind === 'motion').forEach((grant) => grant.abort.abort());
+  events.length = 0;
+  box.emit({ type: 'motion', data: motion });
+  box.emit({ type: 'cameras', data: {} });
+  await until(() => events.join('').includes('event: cameras'), 'cameras event');
+  expect(events.join('')).not.toContain('event: motion');
+  stop.abort();
+  await until(() => box.listeners === before, 'the end of the subscription');
+});
+
+async function fetchStream(path: string, signal: AbortSignal, take: (text: string) => void): Promise<string> {
+  const { request } = await import('node:https');
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { host: '127.0.0.1', port, path, headers: auth, rejectUnauthorized: false, agent: false },
+      (response) => {
+        response.on('data', (chunk: Buffer) => take(chunk.toString('utf8')));
+        response.on('error', () => undefined);
+        resolve(String(response.headers['content-type']));
+      },
+    );
+    signal.addEventListener('abort', () => outgoing.destroy());
+    outgoing.on('error', (error) => (signal.aborted ? undefined : reject(error)));
+    outgoing.end();
+  });
+}

@@ -1,0 +1,347 @@
+import { BluelightError } from '../../src/base/errors.js';
+import type { Camera } from '../../src/contract/camera.js';
+import type { Clip } from '../../src/contract/clip.js';
+import type { Grant } from '../../src/contract/grant.js';
+import type { PageEvent, StatusBody } from '../../src/contract/http.js';
+import type { MotionEvent } from '../../src/contract/motion.js';
+import type { AccessRequest, AuditEntry } from '../../src/contract/policy.js';
+import { toUtc, type TimeRange } from '../../src/contract/primitives.js';
+import type { FootagePart, LiveListener, WebPorts } from '../../src/web/ports.js';
+import type { Loop } from './media.js';
+
+const SEGMENT_MS = 10_000;
+const RUN = '01KB0000000000000000000000';
+
+export interface FakeCamera {
+  id: string;
+  name: string;
+  main: Loop;
+  sub: Loop;
+  /** Recorded pieces, wall clock. The last one is still growing. */
+  spans: TimeRange[];
+  gapReason: string;
+  motion: MotionEvent[];
+  online: boolean;
+}
+
+export interface GivenGrant {
+  request: AccessRequest;
+  abort: AbortController;
+}
+
+/** Stands in for the rest of the agent: footage from a loop, a gate that notes what it was asked. */
+export class FakeBox implements WebPorts {
+  readonly cams: FakeCamera[];
+  readonly asked: AccessRequest[] = [];
+  readonly given: GivenGrant[] = [];
+  readonly removed: string[] = [];
+  readonly added: { address: string; password: string }[] = [];
+  readonly clipList: Clip[] = [];
+  readonly auditList: AuditEntry[] = [];
+  viewers = 0;
+  scans = 0;
+  /** Cameras that the gate refuses. */
+  denied = new Set<string>();
+  grantMs = 3_600_000;
+  code = 'CORRECT-HORSE';
+  role: 'technician' | 'owner' | 'viewer' = 'owner';
+  statusPatch: Partial<StatusBody> = {};
+  readonly #listeners = new Set<(event: PageEvent) => void>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(cams: FakeCamera[]) {
+    this.cams = cams;
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  emit(event: PageEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  #cam(id: string): FakeCamera {
+    const cam = this.cams.find((c) => c.id === id);
+    if (cam === undefined) throw new BluelightError('UNKNOWN_CAMERA', `There is no camera ${id}.`);
+    return cam;
+  }
+
+  async authorise(request: AccessRequest): Promise<Grant> {
+    this.asked.push(request);
+    if (this.denied.has(request.camera)) {
+      throw new BluelightError('POLICY_DENIED', 'The owner does not share this camera.', { fix: 'Ask the owner.' });
+    }
+    const abort = new AbortController();
+    this.given.push({ request, abort });
+    return {
+      id: `01KB${String(this.given.length).padStart(22, '0')}`,
+      camera: request.camera,
+      kind: request.kind,
+      range: request.range,
+      expiresAtMono: Number(process.hrtime.bigint() / 1000n) / 1000 + this.grantMs,
+      signal: abort.signal,
+    } as unknown as Grant;
+  }
+
+  async verifyLogin(code: string): Promise<{ role: 'technician' | 'owner' | 'viewer'; name: string } | null> {
+    return code === this.code ? { role: this.role, name: 'Store owner' } : null;
+  }
+
+  status(): StatusBody {
+    return {
+      now: toUtc(Date.now()),
+      state: this.cams.every((cam) => cam.online) ? 'ok' : 'problem',
+      box: { site: 'jx-store-0042', box: 'box-1', agent: '0.1.0', uptime: 93_784 },
+      problems: this.cams
+        .filter((cam) => !cam.online)
+        .map((cam) => ({
+          code: 'CAMERA_OFFLINE',
+          severity: 'critical' as const,
+          camera: cam.id,
+          message: `${cam.name} does not answer.`,
+          fix: 'Check its power and network cable, then its address.',
+          since: toUtc(cam.spans.at(-1)!.toMs),
+        })),
+      streams: this.cams.flatMap((cam) =>
+        (['main', 'sub'] as const).map((role) => ({
+          stream: `${cam.id}.${role}`,
+          camera: cam.id,
+          role,
+          state: cam.online ? ('recording' as const) : ('offline' as const),
+          detail: cam.online ? '' : 'no answer',
+          engine: 'ffmpeg' as const,
+          width: cam[role].width,
+          height: cam[role].height,
+          fps: cam.online ? 10 : 0,
+          bitrate: role === 'main' ? 2_100_000 : 420_000,
+          ageMs: cam.online ? 400 : Date.now() - cam.spans.at(-1)!.toMs,
+        })),
+      ),
+      disk: {
+        state: 'ok',
+        detail: '',
+        bytes: 412e9,
+        quota: 900e9,
+        free: 560e9,
+        days: 21.4,
+        oldest: toUtc(Date.now() - 9 * 86_400_000),
+      },
+      clock: { source: 'ntp', offsetMs: 3, trusted: true },
+      center: { state: 'acknowledged', id: 'jackson-rtcc', ackAt: toUtc(Date.now() - 12_000), detail: '' },
+      queue: { clips: 2, bytes: 48e6, outbox: 3 },
+      host: { cpu: 23, mem: 41, temp: 54 },
+      ...this.statusPatch,
+    };
+  }
+
+  cameras = {
+    list: (): Camera[] =>
+      this.cams.map((cam) => ({
+        id: cam.id,
+        name: cam.name,
+        device: {
+          id: `dev-${cam.id}`,
+          endpointReference: `urn:uuid:${cam.id}`,
+          address: '192.168.1.64',
+          xaddr: 'http://192.168.1.64/onvif/device_service',
+          make: 'Acme',
+          model: 'Bullet 2',
+          firmware: '1.2.3',
+          serial: 'A1',
+          mac: '00:11:22:33:44:55',
+        },
+        channel: 'vs0',
+        main: { uri: 'rtsp://192.168.1.64/main', codec: 'h264', width: 1920, height: 1080, profile: 'main' },
+        sub: { uri: 'rtsp://192.168.1.64/sub', codec: 'h264', width: 640, height: 360, profile: 'sub' },
+        addedAt: Date.now() - 86_400_000,
+      })),
+    scan: async (): Promise<void> => {
+      this.scans++;
+    },
+    discovered: () => ({
+      running: false,
+      finishedAt: toUtc(Date.now()),
+      devices: [
+        {
+          endpointReference: 'urn:uuid:new',
+          address: '192.168.1.80',
+          xaddrs: ['http://192.168.1.80/onvif/device_service'],
+          name: 'Acme Dome 4',
+          hardware: 'D4',
+          interface: 'eth1',
+          adopted: false,
+          reachable: true,
+          heardBy: ['onvif' as const, 'node-onvif' as const],
+        },
+      ],
+    }),
+    add: async (request: { address: string; password: string }) => {
+      this.added.push(request);
+      if (request.password === 'wrong') {
+        throw new BluelightError('CAMERA_REFUSED', 'The camera refused this user or password.', {
+          fix: 'Check both. After two wrong tries this box waits, so that the camera does not lock itself.',
+        });
+      }
+      const [camera] = this.cameras.list();
+      return { device: camera!.device, cameras: [camera!] };
+    },
+    test: async () => ({
+      ok: true,
+      steps: [{ name: 'Log in', ok: true, detail: 'digest', fix: null, ms: 40 }],
+    }),
+    remove: async (camera: string): Promise<void> => {
+      this.#cam(camera);
+      this.removed.push(camera);
+    },
+  };
+
+  footage: WebPorts['footage'] = {
+    coverage: async (grant, role, range) => {
+      const cam = this.#cam(grant.camera);
+      const spans = recorded(cam, range);
+      const gaps: { from: string; to: string; reason: string }[] = [];
+      let at = range.fromMs;
+      for (const span of [...spans, { fromMs: Math.min(range.toMs, Date.now()), toMs: range.toMs }]) {
+        if (span.fromMs > at) gaps.push({ from: toUtc(at), to: toUtc(span.fromMs), reason: cam.gapReason });
+        at = span.toMs;
+      }
+      return {
+        camera: cam.id,
+        role,
+        from: toUtc(range.fromMs),
+        to: toUtc(range.toMs),
+        spans: spans.map((span) => ({ from: toUtc(span.fromMs), to: toUtc(span.toMs), bytes: 1000 })),
+        gaps,
+        bytes: spans.length * 1000,
+      };
+    },
+    parts: async (grant, role, range) => {
+      const cam = this.#cam(grant.camera);
+      return cam.spans.flatMap((span, i): FootagePart[] => {
+        const segments = [];
+        for (let n = 0; span.fromMs + n * SEGMENT_MS < endOf(cam, span); n++) {
+          const fromMs = span.fromMs + n * SEGMENT_MS;
+          const toMs = fromMs + SEGMENT_MS;
+          if (toMs <= range.fromMs || fromMs >= range.toMs || toMs > endOf(cam, span)) continue;
+          segments.push({ seq: i * 1_000_000 + n, fromMs, toMs, bytes: segmentBytes(cam[role], n).length });
+        }
+        const { codec, width, height } = cam[role];
+        const run = RUN.slice(0, -1) + String(i);
+        return segments.length === 0 ? [] : [{ run, codec, width, height, zeroMs: span.fromMs, segments }];
+      });
+    },
+    init: async (grant, role) => this.#cam(grant.camera)[role].init,
+    segment: async (grant, role, seq) => segmentBytes(this.#cam(grant.camera)[role], seq % 1_000_000),
+  };
+
+  live: WebPorts['live'] = {
+    subscribe: (grant, role, listener: LiveListener) => {
+      const cam = this.#cam(grant.camera);
+      this.viewers++;
+      if (!cam.online) {
+        listener.paused('camera_offline', 'The camera does not answer.');
+        return () => void this.viewers--;
+      }
+      const loop = cam[role];
+      const { codec, width, height, init } = loop;
+      let n = 0;
+      listener.run({ run: RUN, codec, width, height, init, zeroMs: Date.now() - 1000 });
+      const send = (): void => listener.fragment({ key: true, bytes: loop.fragment(n++) });
+      send();
+      send();
+      const timer = setInterval(send, loop.fragmentMs);
+      this.#timers.add(timer);
+      return () => {
+        this.viewers--;
+        clearInterval(timer);
+        this.#timers.delete(timer);
+      };
+    },
+  };
+
+  async motion(grant: Grant, range: TimeRange): Promise<MotionEvent[]> {
+    return this.#cam(grant.camera).motion.filter((event) => {
+      const end = event.end === null ? Date.now() : Date.parse(event.end);
+      return Date.parse(event.start) < range.toMs && end > range.fromMs;
+    });
+  }
+
+  clips: WebPorts['clips'] = {
+    make: async (grant, request) => {
+      const clip: Clip = {
+        id: `01KBCC${String(this.clipList.length).padStart(20, '0')}`,
+        camera: grant.camera,
+        from: request.from,
+        to: request.to,
+        rendition: request.rendition,
+        priority: request.priority,
+        state: request.send ? 'queued' : 'local',
+        detail: '',
+        motionEvent: null,
+        bytes: 2_400_000,
+        sentBytes: 0,
+        sha256: null,
+        createdAt: toUtc(Date.now()),
+        deliveredAt: null,
+      };
+      this.clipList.unshift(clip);
+      return clip;
+    },
+    list: async () => this.clipList,
+    get: async (id) => this.clipList.find((clip) => clip.id === id) ?? null,
+    manifest: async () => null,
+    queue: async () => ({
+      clips: this.clipList.filter((clip) => clip.state === 'queued' || clip.state === 'uploading'),
+      bytes: 48e6,
+      sentBytes: 12e6,
+      outbox: 3,
+    }),
+  };
+
+  async policy() {
+    return {
+      version: 3,
+      authority: 'owner' as const,
+      timeZone: 'America/Chicago',
+      notifyDelaySeconds: 0,
+      cameras: this.cams.map((cam, i) => ({
+        camera: cam.id,
+        mode: (['live', 'clips', 'emergency', 'ask'] as const)[i % 4]!,
+        hours: i === 1 ? [{ days: ['mon' as const, 'fri' as const], from: '20:00', to: '06:00' }] : [],
+        stills: false,
+        sightings: false,
+        autoClips: i < 2,
+        retentionMaxDays: null,
+      })),
+    };
+  }
+
+  async audit(limit: number): Promise<AuditEntry[]> {
+    return this.auditList.slice(0, limit);
+  }
+
+  subscribe(listener: (event: PageEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+function endOf(cam: FakeCamera, span: TimeRange): number {
+  return cam.online && span === cam.spans.at(-1) ? Date.now() : span.toMs;
+}
+
+function recorded(cam: FakeCamera, range: TimeRange): TimeRange[] {
+  return cam.spans
+    .map((span) => ({ fromMs: Math.max(span.fromMs, range.fromMs), toMs: Math.min(endOf(cam, span), range.toMs) }))
+    .filter((span) => span.fromMs < span.toMs);
+}
+
+function segmentBytes(loop: Loop, n: number): Uint8Array {
+  const per = SEGMENT_MS / loop.fragmentMs;
+  return Buffer.concat(Array.from({ length: per }, (_, i) => loop.fragment(n * per + i)));
+}
