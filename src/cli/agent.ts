@@ -21,9 +21,13 @@ export function connectAgent(socketPath: string): Agent {
     const parsed: unknown = text === '' ? undefined : parseJson(text);
     if (status < 400) return parsed as T;
     const problem = (parsed ?? {}) as Problem;
-    throw new BluelightError(problem.code ?? `HTTP_${status}`, problem.detail ?? problem.title ?? `the agent answered ${status}`, {
-      fix: problem.fix,
-    });
+    throw new BluelightError(
+      problem.code ?? `HTTP_${status}`,
+      problem.detail ?? problem.title ?? `the agent answered ${status}`,
+      {
+        fix: problem.fix,
+      },
+    );
   };
   return {
     get: (path) => call('GET', path),
@@ -40,14 +44,22 @@ function parseJson(text: string): unknown {
   }
 }
 
-function exchange(socketPath: string, method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
+function exchange(
+  socketPath: string,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body);
-    const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    const headers =
+      payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
     const outgoing = request({ socketPath, method, path, headers: { host: 'localhost', ...headers } }, (response) => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
-      response.on('end', () => resolve({ status: response.statusCode ?? 500, text: Buffer.concat(parts).toString('utf8') }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 500, text: Buffer.concat(parts).toString('utf8') }),
+      );
       response.on('error', reject);
     });
     outgoing.on('error', (cause) => {

@@ -13,12 +13,19 @@ export const DEFAULT_CONFIG = '/etc/bluelight/bluelight.toml';
 /** Exit codes are part of the contract. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, checkFailed: 3, unreachable: 4, denied: 5, cannotTell: 6 } as const;
 
-const DENIED = new Set(['POLICY_DENIED', 'OUTSIDE_HOURS', 'PAUSED_BY_OWNER', 'OWNER_APPROVAL_REQUIRED', 'NOT_ENROLLED']);
+const DENIED = new Set([
+  'POLICY_DENIED',
+  'OUTSIDE_HOURS',
+  'PAUSED_BY_OWNER',
+  'OWNER_APPROVAL_REQUIRED',
+  'NOT_ENROLLED',
+]);
 
 export function exitCodeOf(code: string): number {
   if (DENIED.has(code)) return EXIT.denied;
   if (code === 'AGENT_UNREACHABLE') return EXIT.unreachable;
-  if (code === 'CONFIG_INVALID' || code === 'CONFIG_UNREADABLE' || code === 'BAD_UNIT' || code === 'USAGE') return EXIT.usage;
+  if (code === 'CONFIG_INVALID' || code === 'CONFIG_UNREADABLE' || code === 'BAD_UNIT' || code === 'USAGE')
+    return EXIT.usage;
   return EXIT.failure;
 }
 

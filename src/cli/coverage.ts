@@ -29,7 +29,9 @@ export function addCoverageCommand(program: Command): void {
             ...coverage.gaps.map((g) => ({ ...g, what: `gap: ${g.reason}` })),
           ].sort((a, b) => a.from.localeCompare(b.from));
           for (const row of rows) {
-            line(`${row.from}  ${row.to}  ${formatDuration(Date.parse(row.to) - Date.parse(row.from)).padStart(12)}  ${row.what}`);
+            line(
+              `${row.from}  ${row.to}  ${formatDuration(Date.parse(row.to) - Date.parse(row.from)).padStart(12)}  ${row.what}`,
+            );
           }
         });
         return coverage.spans.length > 0 ? EXIT.ok : EXIT.failure;

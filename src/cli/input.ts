@@ -10,7 +10,10 @@ import { BluelightError } from '../base/errors.js';
 export async function readSecret(prompt: string): Promise<string> {
   if (!process.stdin.isTTY) {
     const given = (await text(process.stdin)).split('\n')[0] ?? '';
-    if (given === '') throw new BluelightError('USAGE', 'no password on standard input', { fix: 'pipe it in, or run this on a terminal' });
+    if (given === '')
+      throw new BluelightError('USAGE', 'no password on standard input', {
+        fix: 'pipe it in, or run this on a terminal',
+      });
     return given;
   }
   process.stderr.write(prompt);

@@ -14,7 +14,9 @@ import { addStatusCommand } from './status.js';
 import { addVerifyCommand } from './verify.js';
 import { DEFAULT_CONFIG, EXIT } from './context.js';
 
-const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const version = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
 
 const program = new Command('bluelight')
   .description('Edge agent for camera sites: records, detects motion, reports and uploads, on the owner’s terms.')

@@ -17,7 +17,10 @@ export function addPolicyCommands(program: Command): void {
             document.cameras.map((c) => ({
               camera: c.camera,
               mode: c.mode,
-              hours: c.hours.length === 0 ? 'always' : c.hours.map((h) => `${h.days.join(',')} ${h.from}-${h.to}`).join('; '),
+              hours:
+                c.hours.length === 0
+                  ? 'always'
+                  : c.hours.map((h) => `${h.days.join(',')} ${h.from}-${h.to}`).join('; '),
               'clips unasked': c.autoClips ? 'yes' : 'no',
               stills: c.stills ? 'yes' : 'no',
             })),
@@ -33,7 +36,9 @@ export function addPolicyCommands(program: Command): void {
     .option('--limit <n>', 'how many', '50')
     .action(
       action(async (context, options: { limit: string }) => {
-        const { entries } = await context.agent().get<{ entries: AuditEntry[] }>(`/audit?limit=${Number(options.limit)}`);
+        const { entries } = await context
+          .agent()
+          .get<{ entries: AuditEntry[] }>(`/audit?limit=${Number(options.limit)}`);
         context.show(entries, () =>
           context.table(
             entries.map((e) => ({

@@ -10,14 +10,19 @@ export function addRunCommand(program: Command): void {
     .description('run the agent in the foreground until SIGTERM')
     .action(
       action(async (context) => {
-        const agent = await startAgent({ settings: context.settings(), clock: context.clock, processes: context.processes });
+        const agent = await startAgent({
+          settings: context.settings(),
+          clock: context.clock,
+          processes: context.processes,
+        });
         const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
         const ready = { page: agent.page, socket: agent.socket, loginCode: agent.loginCode };
         // One line in JSON: programs that start the agent read it to know that it is ready.
         if (context.json) process.stdout.write(JSON.stringify(ready) + '\n');
         else {
           line(`page     ${agent.page}`);
-          if (agent.loginCode !== undefined) line(`login    ${agent.loginCode}   (shown this once; it opens the page for a technician)`);
+          if (agent.loginCode !== undefined)
+            line(`login    ${agent.loginCode}   (shown this once; it opens the page for a technician)`);
         }
         await Promise.race([stopped, agent.failed]);
         await agent.stop();

@@ -1,0 +1,183 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { InvalidArgumentError, type Command } from 'commander';
+import { BluelightError } from '../base/errors.js';
+import { createLog, Redactor, type Log } from '../base/log.js';
+import { startVirtualCameras, type VirtualCameraOptions, type VideoSource } from '../sim/camera/index.js';
+import { startVirtualCenter } from '../sim/center/index.js';
+import { action, type Context } from './context.js';
+import { readSecret } from './input.js';
+import { line } from './output.js';
+
+interface CameraOptions {
+  count: number;
+  address: string;
+  onvifPort: number;
+  rtspPort: number;
+  username: string;
+  passwordStdin?: boolean;
+  cache: string;
+  source?: string;
+  seed: number;
+  activity: number;
+  loop: number;
+  night?: boolean;
+  order: 'main-first' | 'sub-first';
+  auth: 'both' | 'digest' | 'wsse';
+  perPacket?: boolean;
+  oneScene?: boolean;
+}
+
+interface CenterOptions {
+  dir: string;
+  host: string;
+  mqttPort: number;
+  port: number;
+  broker?: string;
+  claim: string[];
+}
+
+export function addSimCommands(program: Command): void {
+  const sim = program
+    .command('sim')
+    .description('virtual cameras and a virtual center, for trials and for integrators');
+  sim
+    .command('camera')
+    .description('ONVIF cameras that show an intersection with known ground truth, or a video file')
+    .option('--count <n>', 'how many; each on the next address', whole, 1)
+    .option('--address <ip>', 'address of the first', '127.0.0.11')
+    .option('--onvif-port <port>', 'ONVIF', whole, 8000)
+    .option('--rtsp-port <port>', 'RTSP over TCP', whole, 8554)
+    .option('--username <name>', 'user name that the cameras ask for', 'admin')
+    .option('--password-stdin', 'read their password from standard input (default: a random one, printed)')
+    .option('--cache <dir>', 'where encoded footage is kept for the next start', '.bluelight-sim')
+    .option('--source <file>', 'a video file instead of the intersection')
+    .option('--seed <n>', 'of the scene', whole, 1)
+    .option('--activity <share>', 'share of the time in which something moves, 0 to 1', Number, 0.4)
+    .option('--loop <seconds>', 'length of the scene', whole, 60)
+    .option('--night', 'the scene at night')
+    .option('--order <order>', 'profiles main-first or sub-first', 'main-first')
+    .option('--auth <kind>', 'SOAP takes digest, wsse or both', 'both')
+    .option('--per-packet', 'write each RTP packet by itself, as a network delivers them')
+    .option('--one-scene', 'the same scene for all, each at another time: quicker to make')
+    .action(action(simCameras));
+  sim
+    .command('center')
+    .description('a center: broker, upload receiver and a console page')
+    .requiredOption('--dir <dir>', 'its keys, its database and what it receives')
+    .option('--host <ip>', 'address to listen on', '127.0.0.1')
+    .option('--mqtt-port <port>', 'of its broker; 0: any free one', whole, 0)
+    .option('--port <port>', 'of console and uploads; 0: any free one', whole, 0)
+    .option('--broker <url>', 'use this broker instead of its own')
+    .option('--claim <site/box=file>', 'write a claim file for a box; may be given again', collect, [])
+    .action(action(simCenter));
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed');
+  return value;
+}
+
+function collect(text: string, before: string[]): string[] {
+  return [...before, text];
+}
+
+function simLog(): { log: Log; redactor: Redactor } {
+  const redactor = new Redactor();
+  return { log: createLog({ redactor, level: process.env['BLUELIGHT_LOG'] ?? 'warn' }), redactor };
+}
+
+async function simCameras(context: Context, options: CameraOptions): Promise<void> {
+  const { log, redactor } = simLog();
+  const { clock, processes } = context;
+  const password = options.passwordStdin === true ? await readSecret('password: ') : randomPassword();
+  redactor.add(password);
+  const cameras = Array.from({ length: options.count }, (_, i) => cameraOf(options, password, i));
+  const running = await startVirtualCameras({ clock, processes, log, cacheDir: options.cache, cameras });
+  const told = running.cameras.map(({ id, address, xaddr, endpointReference, rtspPort }) => ({
+    id,
+    address,
+    xaddr,
+    endpointReference,
+    rtspPort,
+  }));
+  if (context.json) {
+    process.stdout.write(JSON.stringify({ cameras: told }) + '\n');
+  } else {
+    for (const camera of told) line(`${camera.id}  ${camera.xaddr}  rtsp://${camera.address}:${camera.rtspPort}`);
+    line(
+      options.passwordStdin === true ? `user ${options.username}` : `user ${options.username}  password ${password}`,
+    );
+  }
+  await asked();
+  await running.close();
+}
+
+function cameraOf(options: CameraOptions, password: string, index: number): VirtualCameraOptions {
+  const scene = {
+    seed: options.oneScene === true ? options.seed : options.seed + index,
+    activity: options.activity,
+    loopSeconds: options.loop,
+    night: options.night,
+  };
+  const source: VideoSource =
+    options.source === undefined ? { kind: 'scene', scene } : { kind: 'file', path: options.source };
+  return {
+    id: `sim-${index + 1}`,
+    address: plus(options.address, index),
+    onvifPort: options.onvifPort,
+    rtspPort: options.rtspPort,
+    username: options.username,
+    password,
+    source,
+    offsetSeconds: options.oneScene === true ? (index * options.loop) / options.count : 0,
+    profileOrder: options.order,
+    soapAuth: options.auth,
+    perPacketWrites: options.perPacket,
+  };
+}
+
+/** The address `index` behind `address`. */
+function plus(address: string, index: number): string {
+  const parts = address.split('.').map(Number);
+  if (parts.length !== 4 || parts.some((part) => !(part >= 0 && part <= 255))) {
+    throw new BluelightError('USAGE', `"${address}" is not an IPv4 address`, { fix: 'give one such as 127.0.0.11' });
+  }
+  const value = parts.reduce((sum, part) => sum * 256 + part, 0) + index;
+  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
+}
+
+function randomPassword(): string {
+  return randomBytes(9).toString('base64url');
+}
+
+async function simCenter(context: Context, options: CenterOptions): Promise<void> {
+  const { log } = simLog();
+  const center = await startVirtualCenter({
+    clock: context.clock,
+    log,
+    dir: options.dir,
+    host: options.host,
+    mqttPort: options.mqttPort,
+    httpPort: options.port,
+    broker: options.broker === undefined ? undefined : { url: options.broker },
+  });
+  for (const claim of options.claim) {
+    const [, site, box, file] = /^([^/=]+)\/([^/=]+)=(.+)$/.exec(claim) ?? [];
+    if (site === undefined || box === undefined || file === undefined) {
+      throw new BluelightError('USAGE', `"${claim}" is not SITE/BOX=FILE`);
+    }
+    writeFileSync(file, JSON.stringify(center.claimFile(site, box), null, 2), { mode: 0o600 });
+  }
+  const ready = { console: center.consoleUrl, broker: center.brokerUrl, upload: center.uploadUrl };
+  if (context.json) process.stdout.write(JSON.stringify(ready) + '\n');
+  else for (const [name, url] of Object.entries(ready)) line(`${name.padEnd(8)} ${url}`);
+  await asked();
+  await center.close();
+}
+
+/** Until somebody wants it to end. */
+async function asked(): Promise<void> {
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+}
