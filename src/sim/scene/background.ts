@@ -1,6 +1,7 @@
 import { Picture, rgb, shade, type Yuv } from './picture.js';
 import { placeNoise, Random } from './random.js';
-import { ROADS, View } from './view.js';
+import type { View } from './view.js';
+import { ROADS } from './view.js';
 
 const ASPHALT = rgb(92, 93, 96);
 const PAVEMENT = rgb(158, 154, 146);
