@@ -2,7 +2,8 @@ import type { Clock } from '../base/clock.js';
 import { isAbort } from '../base/errors.js';
 import type { EventEnvelope } from '../contract/messages.js';
 import { toUtc } from '../contract/primitives.js';
-import type { OutboxPort, OutboxRow } from './ports.js';
+import type { OutboxEntry } from '../store/outbox.js';
+import type { OutboxPort } from './ports.js';
 
 export interface DrainOptions {
   clock: Clock;
@@ -44,7 +45,7 @@ export class Drain {
     try {
       while (!this.#stop.signal.aborted) {
         const room = this.#o.window - this.inFlight();
-        const rows = room > 0 ? await this.#o.outbox.batch({ after: this.#after(), limit: Math.min(room, 50) }) : [];
+        const rows = room > 0 ? await this.#o.outbox.next({ after: this.#after(), limit: Math.min(room, 50) }) : [];
         if (rows.length === 0) await this.#idle();
         else await this.#send(rows);
       }
@@ -98,7 +99,7 @@ export class Drain {
     return Object.fromEntries(this.#cursor);
   }
 
-  async #send(rows: OutboxRow[]): Promise<void> {
+  async #send(rows: OutboxEntry[]): Promise<void> {
     const started = this.#o.clock.monotonic();
     if (this.inFlight() === 0) this.#lastProgressMono = started;
     const confirmed = rows.map((row) => {
@@ -133,7 +134,7 @@ export class Drain {
 }
 
 /** CloudEvents 1.0 structured mode (spec §3.2), with our extensions `schema`, `stream`, `sequence` and `after`. */
-function envelope(row: OutboxRow, source: string, after: number): EventEnvelope {
+function envelope(row: OutboxEntry, source: string, after: number): EventEnvelope {
   return {
     specversion: '1.0',
     id: row.id,

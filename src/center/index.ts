@@ -18,12 +18,13 @@ import {
 import { toUtc } from '../contract/primitives.js';
 import { ACK_TYPE } from '../contract/upload.js';
 import { openJws } from '../proof/jws.js';
+import type { OutboxClass } from '../store/outbox.js';
 import { Drain } from './drain.js';
 import { judgeAck, planReconnect, type Beat } from './plan.js';
 import type { Dial, HeartbeatSource, OutboxPort } from './ports.js';
 import { dialDirect, openSession, endError, type Session, type SessionEnd } from './session.js';
 
-export type { Dial, DialTarget, HeartbeatSource, OutboxPort, OutboxRow } from './ports.js';
+export type { Dial, DialTarget, HeartbeatSource, OutboxPort } from './ports.js';
 export { dialDirect } from './session.js';
 
 export interface CenterOptions {
@@ -64,13 +65,23 @@ export interface Center {
   start(): void;
   /** Says why, takes the will back, and ends. */
   stop(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void>;
-  /** Durable as soon as it resolves; sent when the center can be reached. */
-  event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<string>;
+  /**
+   * Durable as soon as it resolves; sent when the center can be reached. False: the outbox is too full for an event
+   * of this class; it was counted and is lost.
+   */
+  event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<boolean>;
   /** Cameras were added or removed: say it now. */
   refresh(): Promise<void>;
   status(): CenterStatus;
 }
 
+/** How far an event may fill the outbox while the center is away: updates give way first. */
+const EVENT_CLASS: Record<EventType, OutboxClass> = {
+  'bluelight.motion.start': 'normal',
+  'bluelight.motion.update': 'low',
+  'bluelight.motion.end': 'normal',
+  'bluelight.clip': 'high',
+};
 const BEATS_KEPT = 20;
 /** A connection that lasted this long starts the waits anew. */
 const STABLE_MS = 60_000;
@@ -136,14 +147,18 @@ class Client implements Center {
     this.#state = 'stopped';
   }
 
-  async event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<string> {
+  async event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<boolean> {
+    const { type, stream } = event;
     const timeMs = event.timeMs ?? this.#o.clock.now();
-    const data = eventData[event.type].parse(event.data);
-    const id = ulid(timeMs);
-    await this.#o.outbox.append({ stream: event.stream, id, type: event.type, timeMs, data });
+    const data: unknown = eventData[type].parse(event.data);
+    const entry = { stream, id: ulid(timeMs), class: EVENT_CLASS[type], type, timeMs, data };
+    if ((await this.#o.outbox.append(entry)) === null) {
+      this.#log.error({ type, stream }, 'the outbox is full; an event was given up');
+      return false;
+    }
     this.#depth++;
     this.#live?.drain?.kick();
-    return id;
+    return true;
   }
 
   async refresh(): Promise<void> {
@@ -212,6 +227,7 @@ class Client implements Center {
     }
     const live: Live = { session, id, drain: undefined, firstAck: new AbortController(), over: new AbortController() };
     this.#live = live;
+    void session.ended.then(() => live.firstAck.abort());
     const stopBeating = clock.every(this.#o.heartbeatMs ?? 30_000, () => this.#beat(session));
     try {
       await this.#birth(session, id);
@@ -235,7 +251,7 @@ class Client implements Center {
     await this.#publishInfo(session, id);
     await this.#publishStatus(session, id, 'online', 'connected');
     await session.subscribe([this.#topics.ack, this.#topics.status, centerStatusTopic(this.#o.claim.center.id)]);
-    this.#depth = await this.#o.outbox.depth();
+    this.#depth = (await this.#o.outbox.stats()).rows;
     await this.#beat(session);
   }
 
@@ -265,7 +281,10 @@ class Client implements Center {
       perSecond: this.#o.eventsPerSecond ?? 200,
       resendAfterMs: this.#o.resendAfterMs ?? 20_000,
       publish: (event) =>
-        session.publish(this.#topics.event(event.type.split('.')[1]!), JSON.stringify(event), { qos: 1, retain: false }),
+        session.publish(this.#topics.event(event.type.split('.')[1]!), JSON.stringify(event), {
+          qos: 1,
+          retain: false,
+        }),
     });
   }
 
@@ -322,7 +341,7 @@ class Client implements Center {
   async #forget(streams: Record<string, number>): Promise<void> {
     if (Object.keys(streams).length > 0) {
       await this.#o.outbox.ack(streams);
-      this.#depth = await this.#o.outbox.depth();
+      this.#depth = (await this.#o.outbox.stats()).rows;
     }
     this.#live?.drain?.acked(streams);
   }

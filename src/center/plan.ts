@@ -37,7 +37,12 @@ export type AckJudgement =
  * replays an old one could otherwise empty the outbox of a box that was set up anew, or fake that the center lives.
  * A stream is acknowledged at most as far as it was sent.
  */
-export function judgeAck(ack: Ack, box: string, beats: readonly Beat[], sent: ReadonlyMap<string, number>): AckJudgement {
+export function judgeAck(
+  ack: Ack,
+  box: string,
+  beats: readonly Beat[],
+  sent: ReadonlyMap<string, number>,
+): AckJudgement {
   if (ack.box !== box) return { ok: false, code: 'WRONG_BOX', why: `it is for ${ack.box}` };
   const beat = beats.find((b) => b.nonce === ack.heartbeat);
   if (beat === undefined) return { ok: false, code: 'STALE_ACK', why: 'it answers none of our recent heartbeats' };

@@ -141,11 +141,11 @@ function wrap(client: MqttClient, options: SessionOptions): Session {
   void ended.then((end) => {
     for (const fail of underWay) fail(endError(end));
   });
-  const tracked = (topic: string, work: Promise<unknown>): Promise<void> => {
+  const tracked = (topic: string, work: () => Promise<unknown>): Promise<void> => {
     if (!client.connected) return Promise.reject(endError(why));
     return new Promise<void>((resolve, reject) => {
       underWay.add(reject);
-      work
+      work()
         .then(
           () => resolve(),
           (error: unknown) => reject(refusal(error, topic)),
@@ -155,11 +155,10 @@ function wrap(client: MqttClient, options: SessionOptions): Session {
   };
   return {
     ended,
-    publish: (topic, payload, { qos, retain }) =>
-      tracked(topic, client.publishAsync(topic, payload, { qos, retain })),
+    publish: (topic, payload, { qos, retain }) => tracked(topic, () => client.publishAsync(topic, payload, { qos, retain })),
     subscribe(topics) {
       const map = Object.fromEntries(topics.map((topic) => [topic, { qos: 1 as const, rap: true }]));
-      return tracked(topics.join(', '), client.subscribeAsync(map));
+      return tracked(topics.join(', '), () => client.subscribeAsync(map));
     },
     async end() {
       if (client.connected) {

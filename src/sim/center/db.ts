@@ -1,0 +1,335 @@
+import Database from 'better-sqlite3';
+import type { EventEnvelope, Heartbeat, InfoMessage, StatusMessage } from '../../contract/messages.js';
+import type { Manifest, SignedManifest } from '../../contract/clip.js';
+
+/** Of one box, as the console shows it. */
+export interface BoxRecord {
+  site: string;
+  box: string;
+  /** Public key, pinned at the first birth. */
+  key: string | null;
+  /** A birth with another key was refused: set up anew, or an impostor. */
+  refusedKey: string | null;
+  status: StatusMessage | null;
+  info: InfoMessage | null;
+  heartbeat: Heartbeat | null;
+  /** Wall clock of the center, ms. */
+  heartbeatAt: number | null;
+}
+
+export interface ClipRecord {
+  clip: string;
+  site: string;
+  box: string;
+  camera: string;
+  manifest: Manifest;
+  envelope: SignedManifest;
+  state: 'expected' | 'receiving' | 'delivered';
+  /** tus upload id while one is going on. */
+  upload: string | null;
+  receipt: string | null;
+  announcedAt: number;
+  deliveredAt: number | null;
+}
+
+const SCHEMA = `
+create table if not exists boxes (
+  site text not null, box text not null, key text, refused_key text,
+  status text, info text, heartbeat text, heartbeat_at integer,
+  primary key (site, box)
+) strict, without rowid;
+create table if not exists streams (
+  site text not null, box text not null, stream text not null, contiguous integer not null,
+  primary key (site, box, stream)
+) strict, without rowid;
+create table if not exists events (
+  number integer primary key autoincrement,
+  id text not null unique, site text not null, box text not null, stream text not null,
+  sequence integer not null, after_sequence integer not null,
+  type text not null, time text not null, received_at integer not null, data text not null
+) strict;
+create index if not exists events_by_stream on events (site, box, stream, sequence);
+create table if not exists counters (name text primary key, value integer not null) strict, without rowid;
+create table if not exists clips (
+  clip text primary key, site text not null, box text not null, camera text not null,
+  envelope text not null, manifest text not null, state text not null, upload text, receipt text,
+  announced_at integer not null, delivered_at integer
+) strict, without rowid;
+create index if not exists clips_by_time on clips (announced_at);
+`;
+
+export interface StoredEvent {
+  number: number;
+  id: string;
+  site: string;
+  box: string;
+  stream: string;
+  sequence: number;
+  type: string;
+  time: string;
+  receivedAt: number;
+  data: unknown;
+}
+
+/** What the center remembers, in one SQLite file. What it acknowledged is on disk (synchronous=FULL). */
+export class CenterDb {
+  readonly #db: Database.Database;
+
+  constructor(path: string) {
+    this.#db = new Database(path);
+    this.#db.pragma('journal_mode = WAL');
+    this.#db.pragma('synchronous = FULL');
+    this.#db.exec(SCHEMA);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  boxes(): BoxRecord[] {
+    return this.#all<BoxRow>('select * from boxes order by site, box').map(toBox);
+  }
+
+  box(site: string, box: string): BoxRecord | undefined {
+    const [row] = this.#all<BoxRow>('select * from boxes where site = :site and box = :box', { site, box });
+    return row === undefined ? undefined : toBox(row);
+  }
+
+  saveBox(site: string, box: string, change: Partial<Omit<BoxRecord, 'site' | 'box'>>): void {
+    const now = { ...EMPTY, ...this.box(site, box), ...change };
+    this.#run(
+      `insert or replace into boxes (site, box, key, refused_key, status, info, heartbeat, heartbeat_at)
+       values (:site, :box, :key, :refused, :status, :info, :heartbeat, :at)`,
+      {
+        site,
+        box,
+        key: now.key,
+        refused: now.refusedKey,
+        status: json(now.status),
+        info: json(now.info),
+        heartbeat: json(now.heartbeat),
+        at: now.heartbeatAt,
+      },
+    );
+  }
+
+  /**
+   * Takes an event in. Known ids are duplicates and change nothing. An unknown event at or below what is already
+   * contiguous means that the box began its stream anew: it goes on from where the box says.
+   */
+  addEvent(site: string, box: string, event: EventEnvelope, receivedAt: number): 'new' | 'duplicate' {
+    return this.#db.transaction((): 'new' | 'duplicate' => {
+      const after = Math.min(event.after ?? event.sequence - 1, event.sequence - 1);
+      const key = { site, box, stream: event.stream };
+      const added = this.#run(
+        `insert into events (id, site, box, stream, sequence, after_sequence, type, time, received_at, data)
+         values (:id, :site, :box, :stream, :sequence, :after, :type, :time, :at, :data) on conflict do nothing`,
+        {
+          ...key,
+          id: event.id,
+          sequence: event.sequence,
+          after,
+          type: event.type,
+          time: event.time,
+          at: receivedAt,
+          data: JSON.stringify(event.data),
+        },
+      );
+      if (added === 0) {
+        this.#run(
+          `update events set after_sequence = min(after_sequence, :after)
+           where id = :id and site = :site and box = :box`,
+          { id: event.id, after, site, box },
+        );
+        this.#run(`insert into counters values ('duplicates', 1) on conflict do update set value = value + 1`);
+      }
+      let contiguous = this.contiguous(site, box, event.stream);
+      if (added > 0 && event.sequence <= contiguous) contiguous = after;
+      this.#advance(key, contiguous);
+      return added > 0 ? 'new' : 'duplicate';
+    })();
+  }
+
+  /** Follows the chain of what has arrived: a row joins if the box holds nothing before it that is missing here. */
+  #advance(key: { site: string; box: string; stream: string }, from: number): void {
+    let contiguous = from;
+    for (;;) {
+      const [next] = this.#all<{ sequence: number }>(
+        `select sequence from events where site = :site and box = :box and stream = :stream
+           and sequence > :contiguous and after_sequence <= :contiguous order by sequence limit 1`,
+        { ...key, contiguous },
+      );
+      if (next === undefined) break;
+      contiguous = next.sequence;
+    }
+    this.#run('insert or replace into streams values (:site, :box, :stream, :contiguous)', { ...key, contiguous });
+  }
+
+  contiguous(site: string, box: string, stream: string): number {
+    const [row] = this.#all<{ contiguous: number }>(
+      'select contiguous from streams where site = :site and box = :box and stream = :stream',
+      { site, box, stream },
+    );
+    return row?.contiguous ?? 0;
+  }
+
+  streams(site: string, box: string): Record<string, number> {
+    const rows = this.#all<{ stream: string; contiguous: number }>(
+      'select stream, contiguous from streams where site = :site and box = :box',
+      { site, box },
+    );
+    return Object.fromEntries(rows.map((row) => [row.stream, row.contiguous]));
+  }
+
+  /** Newest first. */
+  events(ask: { limit: number; type?: string }): StoredEvent[] {
+    return this.#all<EventRow>(
+      'select * from events where :type is null or type like :type order by number desc limit :limit',
+      { limit: ask.limit, type: ask.type === undefined ? null : `${ask.type}%` },
+    ).map((row) => ({
+      number: row.number,
+      id: row.id,
+      site: row.site,
+      box: row.box,
+      stream: row.stream,
+      sequence: row.sequence,
+      type: row.type,
+      time: row.time,
+      receivedAt: row.received_at,
+      data: JSON.parse(row.data) as unknown,
+    }));
+  }
+
+  counts(): { events: number; duplicates: number } {
+    const [row] = this.#all<{ events: number; duplicates: number }>(
+      `select (select count(*) from events) as events,
+         coalesce((select value from counters where name = 'duplicates'), 0) as duplicates`,
+    );
+    return row!;
+  }
+
+  clip(clip: string): ClipRecord | undefined {
+    const [row] = this.#all<ClipRow>('select * from clips where clip = :clip', { clip });
+    return row === undefined ? undefined : toClip(row);
+  }
+
+  /** Newest first. */
+  clips(limit: number): ClipRecord[] {
+    return this.#all<ClipRow>('select * from clips order by announced_at desc, clip desc limit :limit', { limit }).map(
+      toClip,
+    );
+  }
+
+  saveClip(clip: ClipRecord): void {
+    this.#run(
+      `insert or replace into clips
+         (clip, site, box, camera, envelope, manifest, state, upload, receipt, announced_at, delivered_at)
+       values (:clip, :site, :box, :camera, :envelope, :manifest, :state, :upload, :receipt, :announced, :delivered)`,
+      {
+        clip: clip.clip,
+        site: clip.site,
+        box: clip.box,
+        camera: clip.camera,
+        envelope: JSON.stringify(clip.envelope),
+        manifest: JSON.stringify(clip.manifest),
+        state: clip.state,
+        upload: clip.upload,
+        receipt: clip.receipt,
+        announced: clip.announcedAt,
+        delivered: clip.deliveredAt,
+      },
+    );
+  }
+
+  #all<T>(sql: string, values: object = {}): T[] {
+    return this.#db.prepare(sql).all(values) as T[];
+  }
+
+  #run(sql: string, values: object = {}): number {
+    return this.#db.prepare(sql).run(values).changes;
+  }
+}
+
+const EMPTY: Omit<BoxRecord, 'site' | 'box'> = {
+  key: null,
+  refusedKey: null,
+  status: null,
+  info: null,
+  heartbeat: null,
+  heartbeatAt: null,
+};
+
+interface BoxRow {
+  site: string;
+  box: string;
+  key: string | null;
+  refused_key: string | null;
+  status: string | null;
+  info: string | null;
+  heartbeat: string | null;
+  heartbeat_at: number | null;
+}
+
+interface EventRow {
+  number: number;
+  id: string;
+  site: string;
+  box: string;
+  stream: string;
+  sequence: number;
+  type: string;
+  time: string;
+  received_at: number;
+  data: string;
+}
+
+interface ClipRow {
+  clip: string;
+  site: string;
+  box: string;
+  camera: string;
+  envelope: string;
+  manifest: string;
+  state: ClipRecord['state'];
+  upload: string | null;
+  receipt: string | null;
+  announced_at: number;
+  delivered_at: number | null;
+}
+
+function toBox(row: BoxRow): BoxRecord {
+  return {
+    site: row.site,
+    box: row.box,
+    key: row.key,
+    refusedKey: row.refused_key,
+    status: parse<StatusMessage>(row.status),
+    info: parse<InfoMessage>(row.info),
+    heartbeat: parse<Heartbeat>(row.heartbeat),
+    heartbeatAt: row.heartbeat_at,
+  };
+}
+
+function toClip(row: ClipRow): ClipRecord {
+  return {
+    clip: row.clip,
+    site: row.site,
+    box: row.box,
+    camera: row.camera,
+    manifest: JSON.parse(row.manifest) as Manifest,
+    envelope: JSON.parse(row.envelope) as SignedManifest,
+    state: row.state,
+    upload: row.upload,
+    receipt: row.receipt,
+    announcedAt: row.announced_at,
+    deliveredAt: row.delivered_at,
+  };
+}
+
+function json(value: unknown): string | null {
+  return value === null || value === undefined ? null : JSON.stringify(value);
+}
+
+function parse<T>(text: string | null): T | null {
+  return text === null ? null : (JSON.parse(text) as T);
+}

@@ -1,0 +1,188 @@
+import { EventEmitter } from 'node:events';
+import mqtt, { type MqttClient } from 'mqtt';
+import type { Clock } from '../../base/clock.js';
+import { BluelightError, errorMessage } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import {
+  centerStatusTopic,
+  eventData,
+  eventEnvelope,
+  heartbeatMessage,
+  infoMessage,
+  statusMessage,
+  topics,
+  type Ack,
+  type EventEnvelope,
+} from '../../contract/messages.js';
+import { slug, toUtc } from '../../contract/primitives.js';
+import { ACK_TYPE } from '../../contract/upload.js';
+import { signJws } from '../../proof/jws.js';
+import type { Signer } from '../../proof/keys.js';
+import type { CenterDb } from './db.js';
+
+export interface DeskOptions {
+  clock: Clock;
+  log: Log;
+  id: string;
+  signer: Signer;
+  db: CenterDb;
+  broker: { url: string; username?: string; password?: string };
+  /** Something changed that the console shows. */
+  changed: (what: 'box' | 'event') => void;
+  ackDelayMs?: number;
+}
+
+const MAX_MESSAGE_BYTES = 64 * 1024;
+
+/**
+ * The center's end of the wire: an MQTT v5 client like any other. Takes in what boxes say, keeps it, and then
+ * acknowledges what it keeps: contiguous sequence per stream and the newest heartbeat, signed.
+ */
+export class Desk {
+  readonly #o: DeskOptions;
+  readonly #client: MqttClient;
+  readonly #due = new Set<string>();
+  readonly #nonces = new Map<string, string>();
+  readonly #stop = new AbortController();
+  readonly #events = new EventEmitter();
+  #acking = false;
+
+  constructor(options: DeskOptions) {
+    this.#o = options;
+    const will = { schema: 1, online: false, ts: toUtc(options.clock.now()) };
+    this.#client = mqtt.connect(options.broker.url, {
+      clientId: `center-${options.id}`,
+      username: options.broker.username,
+      password: options.broker.password,
+      protocolVersion: 5,
+      clean: false,
+      keepalive: 20,
+      reconnectPeriod: 500,
+      queueQoSZero: false,
+      properties: { sessionExpiryInterval: 7 * 86_400, maximumPacketSize: MAX_MESSAGE_BYTES },
+      will: { topic: centerStatusTopic(options.id), payload: Buffer.from(JSON.stringify(will)), qos: 1, retain: true },
+    });
+    this.#client.on('connect', () => void this.#connected());
+    this.#client.on('message', (topic, payload) => this.#take(topic, payload));
+    this.#client.on('error', (error) => options.log.warn({ error: errorMessage(error) }, "the center's broker"));
+  }
+
+  /** Resolves once it listens at the broker. */
+  ready(): Promise<void> {
+    return new Promise((resolve) => this.#events.once('ready', resolve));
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    if (this.#client.connected) {
+      const away = { schema: 1, online: false, ts: toUtc(this.#o.clock.now()) };
+      await this.#client.publishAsync(centerStatusTopic(this.#o.id), JSON.stringify(away), { qos: 1, retain: true });
+    }
+    await this.#client.endAsync(!this.#client.connected);
+  }
+
+  async #connected(): Promise<void> {
+    const all = 'bluelight/v1/+/+';
+    try {
+      await this.#client.subscribeAsync([`${all}/status`, `${all}/info`, `${all}/heartbeat`, `${all}/event/+`], {
+        qos: 1,
+      });
+      const here = { schema: 1, online: true, ts: toUtc(this.#o.clock.now()) };
+      await this.#client.publishAsync(centerStatusTopic(this.#o.id), JSON.stringify(here), { qos: 1, retain: true });
+      this.#events.emit('ready');
+    } catch (error) {
+      this.#o.log.warn({ error: errorMessage(error) }, 'the center could not subscribe');
+    }
+  }
+
+  #take(topic: string, payload: Buffer): void {
+    const [, , site, box, kind] = topic.split('/');
+    if (site === undefined || box === undefined || kind === undefined || site === 'center' || payload.length === 0)
+      return;
+    try {
+      slug.parse(site);
+      slug.parse(box);
+      this.#sort(site, box, kind, JSON.parse(payload.toString('utf8')) as unknown);
+    } catch (error) {
+      this.#o.log.warn({ topic, error: errorMessage(error).slice(0, 300) }, 'a message was refused');
+    }
+  }
+
+  #sort(site: string, box: string, kind: string, message: unknown): void {
+    const { db, clock } = this.#o;
+    switch (kind) {
+      case 'status':
+        return this.#status(site, box, message);
+      case 'info': {
+        const info = infoMessage.parse(message);
+        const pinned = db.box(site, box)?.key ?? info.keyId;
+        if (pinned !== info.keyId) {
+          db.saveBox(site, box, { refusedKey: info.keyId });
+          throw new BluelightError('KEY_CHANGED', `${site}/${box} came with another key: ${info.keyId}`);
+        }
+        db.saveBox(site, box, { key: pinned, info });
+        return this.#o.changed('box');
+      }
+      case 'heartbeat': {
+        const heartbeat = heartbeatMessage.parse(message);
+        db.saveBox(site, box, { heartbeat, heartbeatAt: clock.now() });
+        this.#nonces.set(`${site}/${box}`, heartbeat.nonce);
+        this.#o.changed('box');
+        return this.#ackSoon(site, box);
+      }
+      case 'event':
+        return this.#event(site, box, eventEnvelope.parse(message));
+      default:
+    }
+  }
+
+  /** A will of an older session says nothing about the newer one: session ids (ULIDs) tell which is which. */
+  #status(site: string, box: string, message: unknown): void {
+    const status = statusMessage.parse(message);
+    const known = this.#o.db.box(site, box)?.status;
+    if (known !== null && known !== undefined && status.session < known.session) return;
+    this.#o.db.saveBox(site, box, { status });
+    this.#o.changed('box');
+  }
+
+  #event(site: string, box: string, event: EventEnvelope): void {
+    const schema = (eventData as Record<string, { parse: (data: unknown) => unknown } | undefined>)[event.type];
+    // A type that a newer agent sends is kept as it is: refusing it would block its stream for ever.
+    if (schema !== undefined) schema.parse(event.data);
+    const outcome = this.#o.db.addEvent(site, box, event, this.#o.clock.now());
+    if (outcome === 'new') this.#o.changed('event');
+    this.#ackSoon(site, box);
+  }
+
+  #ackSoon(site: string, box: string): void {
+    this.#due.add(`${site}/${box}`);
+    if (this.#acking) return;
+    this.#acking = true;
+    this.#o.clock.sleep(this.#o.ackDelayMs ?? 100, this.#stop.signal).then(
+      () => {
+        this.#acking = false;
+        const due = [...this.#due];
+        this.#due.clear();
+        for (const name of due) this.#ack(name);
+      },
+      () => undefined,
+    );
+  }
+
+  #ack(name: string): void {
+    const [site, box] = name.split('/') as [string, string];
+    const ack: Ack = {
+      schema: 1,
+      box,
+      ts: toUtc(this.#o.clock.now()),
+      streams: this.#o.db.streams(site, box),
+      heartbeat: this.#nonces.get(name) ?? null,
+    };
+    const text = signJws(ACK_TYPE, ack, this.#o.signer);
+    this.#client.publish(topics(site, box).ack, text, { qos: 1 }, (error) => {
+      if (error !== undefined && error !== null) {
+        this.#o.log.warn({ box: name, error: errorMessage(error) }, 'an acknowledgement was not sent');
+      }
+    });
+  }
+}

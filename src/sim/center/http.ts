@@ -1,0 +1,183 @@
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import { Hono, type Context } from 'hono';
+import { streamSSE } from 'hono/streaming';
+import { BluelightError, errorCode, toErrorData } from '../../base/errors.js';
+import type { Log } from '../../base/log.js';
+import { boxView, clipView, eventView, type ConsoleState } from './views.js';
+import { problemStatus, type Uploads } from './uploads.js';
+import type { CenterDb } from './db.js';
+
+export interface HttpOptions {
+  log: Log;
+  host: string;
+  port: number;
+  db: CenterDb;
+  uploads: Uploads;
+  pagesDir: string;
+  now: () => number;
+  center: { id: string; publicKey: string };
+  changes: Changes;
+}
+
+/** Wakes whoever shows something when it changed. */
+export interface Changes {
+  subscribe(listener: () => void): () => void;
+}
+
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+const PAGES: Record<string, [file: string, type: string]> = {
+  '/': ['index.html', 'text/html; charset=utf-8'],
+  '/style.css': ['style.css', 'text/css; charset=utf-8'],
+  '/main.js': ['main.js', 'text/javascript; charset=utf-8'],
+};
+const SECURITY = {
+  'Content-Security-Policy': "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+};
+
+/** Uploads, the console page and its data on one port. */
+export async function startHttp(options: HttpOptions): Promise<{ port: number; close: () => Promise<void> }> {
+  const stop = new AbortController();
+  const listener = getRequestListener(routes(options, stop.signal).fetch);
+  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    const handled =
+      request.url?.startsWith('/upload/files') === true
+        ? options.uploads.tus.handle(request, response)
+        : listener(request, response);
+    Promise.resolve(handled).catch((error: unknown) => {
+      options.log.warn({ error: toErrorData(error) }, 'a request failed');
+      response.destroy();
+    });
+  });
+  await listen(server, options);
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      stop.abort();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function listen(server: Server, options: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+}
+
+function routes(o: HttpOptions, stop: AbortSignal): Hono {
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    for (const [name, value] of Object.entries(SECURITY)) c.header(name, value);
+  });
+  app.onError((error, c) => problem(c, error));
+
+  app.put('/upload/clips/:clip/manifest', async (c) => {
+    if (Number(c.req.header('content-length') ?? MAX_BODY_BYTES + 1) > MAX_BODY_BYTES) return c.text('too large', 413);
+    return c.json(await o.uploads.announce(c.req.param('clip'), await c.req.json()));
+  });
+  app.get('/upload/clips/:clip', async (c) => c.json(await o.uploads.confirm(c.req.param('clip'))));
+
+  for (const [path, [file, type]] of Object.entries(PAGES)) {
+    app.get(path, async (c) => c.body(await readFile(join(o.pagesDir, file)), 200, { 'Content-Type': type }));
+  }
+  app.get('/api/state', (c) => c.json(state(o)));
+  app.get('/api/stream', (c) =>
+    streamSSE(c, async (sse) => {
+      while (!sse.aborted && !stop.aborted) {
+        const changed = nextChange(o.changes, stop, sse);
+        await sse.writeSSE({ data: JSON.stringify(state(o)) });
+        await changed;
+        // Bursts of changes are one picture.
+        await sse.sleep(200);
+      }
+    }),
+  );
+  app.get('/clips/:clip/video.mp4', (c) => video(c, o, c.req.param('clip')));
+  app.get('/clips/:clip/manifest.json', (c) => {
+    const clip = o.db.clip(c.req.param('clip'));
+    return clip === undefined ? c.notFound() : c.json(clip.envelope);
+  });
+  return app;
+}
+
+function state(o: HttpOptions): ConsoleState {
+  const now = o.now();
+  return {
+    now,
+    center: o.center,
+    ...o.db.counts(),
+    boxes: o.db.boxes().map((box) => boxView(box, now)),
+    events: o.db.events({ limit: 100, type: 'bluelight.motion' }).map(eventView),
+    clips: o.db.clips(60).map((clip) => clipView(clip, o.db.box(clip.site, clip.box))),
+  };
+}
+
+/** Resolves at the next change, at the end, or after a while, so that a dead page is noticed. */
+function nextChange(
+  changes: Changes,
+  stop: AbortSignal,
+  sse: { sleep: (ms: number) => Promise<unknown> },
+): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      unsubscribe();
+      stop.removeEventListener('abort', done);
+      resolve();
+    };
+    const unsubscribe = changes.subscribe(done);
+    stop.addEventListener('abort', done, { once: true });
+    void sse.sleep(15_000).then(done);
+  });
+}
+
+/** A delivered clip for the player, with ranges (RFC 9110 §14): players seek by asking for parts. */
+async function video(c: Context, o: HttpOptions, id: string): Promise<Response> {
+  const clip = o.db.clip(id);
+  if (clip?.state !== 'delivered') return c.notFound();
+  const path = o.uploads.path(clip);
+  const { size } = await stat(path);
+  const base = { 'Content-Type': 'video/mp4', 'Accept-Ranges': 'bytes', 'Cache-Control': 'private, max-age=3600' };
+  const match = /^bytes=(\d*)-(\d*)$/.exec(c.req.header('range') ?? '');
+  if (match === null || (match[1] === '' && match[2] === '')) {
+    return c.body(web(path, 0, size - 1), 200, { ...base, 'Content-Length': String(size) });
+  }
+  const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const end = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  if (start > end) return c.body(null, 416, { 'Content-Range': `bytes */${size}` });
+  return c.body(web(path, start, end), 206, {
+    ...base,
+    'Content-Length': String(end - start + 1),
+    'Content-Range': `bytes ${start}-${end}/${size}`,
+  });
+}
+
+function web(path: string, start: number, end: number): ReadableStream {
+  return Readable.toWeb(createReadStream(path, { start, end })) as ReadableStream;
+}
+
+function problem(c: Context, error: unknown): Response {
+  const data = toErrorData(error);
+  const known = error instanceof BluelightError;
+  const status = known || errorCode(error) === undefined ? problemStatus(error) : 500;
+  const body = {
+    type: 'about:blank',
+    title: data.code,
+    status,
+    code: data.code,
+    detail: data.message,
+    retryable: data.retryable,
+  };
+  return c.body(JSON.stringify(body), status as 400, { 'Content-Type': 'application/problem+json' });
+}

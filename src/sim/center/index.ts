@@ -1,0 +1,183 @@
+import { mkdirSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '../../base/clock.js';
+import { BluelightError } from '../../base/errors.js';
+import { writeFileAtomic } from '../../base/files.js';
+import type { Log } from '../../base/log.js';
+import type { ClaimFile } from '../../contract/messages.js';
+import { slug } from '../../contract/primitives.js';
+import { startBroker } from './broker.js';
+import { CenterDb, type BoxRecord, type ClipRecord, type StoredEvent } from './db.js';
+import { Desk } from './desk.js';
+import { startHttp } from './http.js';
+import { centerKeys } from './keys.js';
+import { Uploads } from './uploads.js';
+
+export type { BoxRecord, ClipRecord, StoredEvent } from './db.js';
+
+export interface VirtualCenterOptions {
+  clock: Clock;
+  log: Log;
+  /** Keys, database and clips. */
+  dir: string;
+  /** Address that both ports listen on; default loopback. */
+  host?: string;
+  /** Host name or address that boxes are told; default `host`. */
+  publicHost?: string;
+  /** 0: any free one. */
+  mqttPort?: number;
+  httpPort?: number;
+  id?: string;
+  /** Use this broker instead of the embedded one. */
+  broker?: { url: string; username?: string; password?: string };
+  maxClipBytes?: number;
+  /** Where the built console page lies. */
+  pagesDir?: string;
+}
+
+export interface VirtualCenter {
+  readonly brokerUrl: string;
+  readonly uploadUrl: string;
+  readonly consoleUrl: string;
+  /** Ed25519, base64url */
+  readonly publicKey: string;
+  /** What a technician brings to the box. */
+  claimFile(site: string, box: string): ClaimFile;
+  boxes(): BoxRecord[];
+  /** Newest first. */
+  clips(): ClipRecord[];
+  events(limit?: number): StoredEvent[];
+  counts(): { events: number; duplicates: number };
+  /** Path of a delivered clip's file. */
+  clipPath(clip: string): string | undefined;
+  /** Calls back whenever something new came in. */
+  onChange(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** The user as which the center itself speaks to the embedded broker. No box can have it: box users hold a slash. */
+const CENTER_USER = 'center';
+
+/**
+ * A center on one machine, for demonstrations, tests and integrators: embedded MQTT v5 broker (or a client of
+ * another), clip receiver, signed acknowledgements, console page. Not for a fleet: one process, no logins, no TLS.
+ */
+export async function startVirtualCenter(options: VirtualCenterOptions): Promise<VirtualCenter> {
+  const { clock, log, dir, host = '127.0.0.1', id = 'virtual' } = options;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const keys = centerKeys(dir);
+  const db = new CenterDb(join(dir, 'center.db'));
+  const listeners = new Set<() => void>();
+  const changed = (): void => {
+    for (const listener of listeners) listener();
+  };
+  const onChange = (listener: () => void): (() => void) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+
+  const embedded =
+    options.broker === undefined
+      ? await startBroker({
+          clock,
+          log,
+          host,
+          port: options.mqttPort ?? 0,
+          passwordOf: (username) => keys.passwordOf(username),
+          centerUser: CENTER_USER,
+        })
+      : undefined;
+  const shown = bracket(options.publicHost ?? host);
+  const brokerUrl = embedded === undefined ? options.broker!.url : `mqtt://${shown}:${embedded.port}`;
+
+  const uploads = new Uploads({
+    clock,
+    log,
+    dir,
+    db,
+    signer: keys.signer,
+    changed,
+    maxBytes: options.maxClipBytes ?? 4e9,
+  });
+  const http = await startHttp({
+    log,
+    host,
+    port: options.httpPort ?? 0,
+    db,
+    uploads,
+    pagesDir: options.pagesDir ?? fileURLToPath(new URL('./pages', import.meta.url)),
+    now: () => clock.now(),
+    center: { id, publicKey: keys.signer.keyId },
+    changes: { subscribe: onChange },
+  });
+  const desk = new Desk({
+    clock,
+    log,
+    id,
+    signer: keys.signer,
+    db,
+    broker:
+      embedded === undefined
+        ? options.broker!
+        : {
+            url: `mqtt://${bracket(host)}:${embedded.port}`,
+            username: CENTER_USER,
+            password: keys.passwordOf(CENTER_USER),
+          },
+    changed,
+  });
+  if (embedded !== undefined) await desk.ready();
+
+  return {
+    brokerUrl,
+    uploadUrl: `http://${shown}:${http.port}/upload`,
+    consoleUrl: `http://${shown}:${http.port}/`,
+    publicKey: keys.signer.keyId,
+    claimFile: (site, box) => claim(site, box),
+    boxes: () => db.boxes(),
+    clips: () => db.clips(10_000),
+    events: (limit = 10_000) => db.events({ limit }),
+    counts: () => db.counts(),
+    clipPath(clip) {
+      const record = db.clip(clip);
+      return record?.state === 'delivered' ? uploads.path(record) : undefined;
+    },
+    onChange,
+    async close() {
+      await desk.close();
+      await http.close();
+      await embedded?.close();
+      db.close();
+    },
+  };
+
+  function claim(site: string, box: string): ClaimFile {
+    if (!slug.safeParse(site).success || !slug.safeParse(box).success || site === CENTER_USER) {
+      throw new BluelightError('BAD_NAME', `${site}/${box} cannot be names of a site and a box`, {
+        fix: 'small letters, digits and dashes, at most 40; a site cannot be called "center"',
+      });
+    }
+    const user = `${site}/${box}`;
+    const login = embedded === undefined ? {} : { username: user, password: keys.passwordOf(user) };
+    const file: ClaimFile = {
+      schema: 1,
+      site,
+      box,
+      center: {
+        id,
+        broker: brokerUrl,
+        upload: `http://${shown}:${http.port}/upload`,
+        key: keys.signer.keyId,
+        ...login,
+      },
+    };
+    writeFileAtomic(join(dir, 'claims', `${site}.${box}.json`), `${JSON.stringify(file, null, 2)}\n`);
+    return file;
+  }
+}
+
+function bracket(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host;
+}

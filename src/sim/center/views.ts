@@ -1,0 +1,150 @@
+import type { BoxRecord, ClipRecord, StoredEvent } from './db.js';
+import { openEnvelope } from '../../proof/dsse.js';
+import { toErrorData } from '../../base/errors.js';
+import { MANIFEST_TYPE } from '../../contract/upload.js';
+
+/** What the console page shows. Plain data: times in ms since 1970, sizes in bytes. */
+export interface ConsoleState {
+  now: number;
+  center: { id: string; publicKey: string };
+  events: EventView[];
+  duplicates: number;
+  boxes: BoxView[];
+  clips: ClipView[];
+}
+
+export interface BoxView {
+  site: string;
+  box: string;
+  state: 'online' | 'offline' | 'lost' | 'maintenance' | 'unknown';
+  reason: string;
+  session: string | null;
+  since: string | null;
+  key: string | null;
+  refusedKey: string | null;
+  agent: string | null;
+  heartbeatAgeMs: number | null;
+  cpu: number | null;
+  mem: number | null;
+  temp: number | null;
+  diskUsed: number | null;
+  queue: { clips: number; bytes: number; outbox: number } | null;
+  cameras: { id: string; name: string; state: string; fps: number | null; age: number | null; gap: number | null }[];
+}
+
+export interface EventView {
+  id: string;
+  site: string;
+  box: string;
+  camera: string;
+  type: string;
+  time: string;
+  receivedAt: number;
+  motionEvent: string | null;
+}
+
+export interface ClipView {
+  clip: string;
+  site: string;
+  box: string;
+  camera: string;
+  cameraName: string;
+  from: string;
+  to: string;
+  bytes: number;
+  sha256: string;
+  state: ClipRecord['state'];
+  announcedAt: number;
+  deliveredAt: number | null;
+  /** Does the manifest carry the signature of the key that is pinned for this box? */
+  signature: 'valid' | 'invalid';
+  detail: string;
+  gaps: number;
+  requester: string;
+  reason: string;
+}
+
+export function boxView(box: BoxRecord, now: number): BoxView {
+  const beat = box.heartbeat;
+  return {
+    site: box.site,
+    box: box.box,
+    state: box.status?.state ?? 'unknown',
+    reason: box.status?.reason ?? '',
+    session: box.status?.session ?? null,
+    since: box.status?.ts ?? null,
+    key: box.key,
+    refusedKey: box.refusedKey,
+    agent: box.info?.agent ?? null,
+    heartbeatAgeMs: box.heartbeatAt === null ? null : Math.max(0, now - box.heartbeatAt),
+    cpu: beat?.cpu ?? null,
+    mem: beat?.mem ?? null,
+    temp: beat?.temp ?? null,
+    diskUsed: beat?.disk.used ?? null,
+    queue: beat?.queue ?? null,
+    cameras: cameras(box),
+  };
+}
+
+function cameras(box: BoxRecord): BoxView['cameras'] {
+  const beats = new Map((box.heartbeat?.cams ?? []).map((cam) => [cam.id, cam]));
+  const named = box.info?.cameras ?? [];
+  return named.map((camera) => {
+    const beat = beats.get(camera.id);
+    return {
+      id: camera.id,
+      name: camera.name,
+      state: beat?.state ?? 'unknown',
+      fps: beat?.fps ?? null,
+      age: beat?.age ?? null,
+      gap: beat?.gap ?? null,
+    };
+  });
+}
+
+export function eventView(event: StoredEvent): EventView {
+  const data = event.data as { id?: unknown; camera?: unknown } | null;
+  return {
+    id: event.id,
+    site: event.site,
+    box: event.box,
+    camera: typeof data?.camera === 'string' ? data.camera : event.stream,
+    type: event.type,
+    time: event.time,
+    receivedAt: event.receivedAt,
+    motionEvent: typeof data?.id === 'string' ? data.id : null,
+  };
+}
+
+export function clipView(clip: ClipRecord, box: BoxRecord | undefined): ClipView {
+  const { manifest } = clip;
+  const signature = check(clip, box);
+  return {
+    clip: clip.clip,
+    site: clip.site,
+    box: clip.box,
+    camera: clip.camera,
+    cameraName: manifest.cameraName,
+    from: manifest.covers.from,
+    to: manifest.covers.to,
+    bytes: manifest.file.bytes,
+    sha256: manifest.file.sha256,
+    state: clip.state,
+    announcedAt: clip.announcedAt,
+    deliveredAt: clip.deliveredAt,
+    signature: signature === null ? 'valid' : 'invalid',
+    detail: signature ?? '',
+    gaps: manifest.gaps.length,
+    requester: manifest.requester,
+    reason: manifest.reason,
+  };
+}
+
+function check(clip: ClipRecord, box: BoxRecord | undefined): string | null {
+  try {
+    openEnvelope(clip.envelope, { payloadType: MANIFEST_TYPE, trusted: box?.key == null ? [] : [box.key] });
+    return null;
+  } catch (error) {
+    return toErrorData(error).code;
+  }
+}
