@@ -47,6 +47,11 @@ export class Detector {
     this.#looked = Number.NaN;
   }
 
+  /** Whether anything is being followed, confirmed or not, or the light has just changed. */
+  get busy(): boolean {
+    return this.tracker.tracks.length > 0 || this.#last < this.#quietUntil;
+  }
+
   /** True if something stirs that might become an event. Does not change what has been learned. */
   look(gray: Uint8Array, tMs: number): boolean {
     if (this.#started === undefined) return true;

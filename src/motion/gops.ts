@@ -1,0 +1,28 @@
+import type { AccessUnit } from '../media/stream.js';
+
+/** What is kept in memory for looking back, at most; a stream with longer groups keeps their beginning only. */
+const MAX_BYTES = 6 * 1024 * 1024;
+const MAX_UNITS = 600;
+
+/** The access units of the current group of pictures and of the one before it. */
+export class Gops {
+  previous: AccessUnit[] = [];
+  current: AccessUnit[] = [];
+  #bytes = 0;
+
+  push(unit: AccessUnit): void {
+    if (unit.key) {
+      this.previous = this.current;
+      this.current = [];
+      this.#bytes = 0;
+    } else if (this.current.length === 0) return;
+    if (this.#bytes > MAX_BYTES || this.current.length >= MAX_UNITS) return;
+    this.#bytes += unit.data.length;
+    this.current.push(unit);
+  }
+
+  clear(): void {
+    this.previous = [];
+    this.current = [];
+  }
+}

@@ -1,0 +1,210 @@
+import { TIMESCALE, type AccessUnit, type VideoFormat } from '../media/stream.js';
+import { Detector } from './detector.js';
+import { Gops } from './gops.js';
+import { SizeHabit } from './habit.js';
+import { Incidents, type IncidentNote } from './incidents.js';
+
+export type Cadence = 'adaptive' | 'full' | 'key';
+
+/** Turns access units into pictures. The picture is valid during the call only. */
+export interface Decoders {
+  /** One key frame, through the decoder that all cameras share. `done` gets undefined if it could not be decoded. */
+  key(format: VideoFormat, unit: AccessUnit, done: (gray: Uint8Array | undefined) => void): void;
+  open(format: VideoFormat, onFrame: (unit: AccessUnit, gray: Uint8Array) => void, onFailed: () => void): FullDecoder;
+}
+
+export interface FullDecoder {
+  /** False if it is behind or broken: nothing may follow before the next key frame. */
+  feed(unit: AccessUnit): boolean;
+  close(): void;
+}
+
+/** Why a stream is looked at in every frame. */
+export type Reason = 'start' | 'stir' | 'spike' | 'passages' | 'always';
+
+export interface WatchStats {
+  mode: 'key' | 'full';
+  /** Frames analysed as single key frames, and at full rate by reason. */
+  keyFrames: number;
+  fullFrames: Record<Reason, number>;
+  /** Access units that a decoder could not take in time. */
+  dropped: number;
+  /** Spans of stream time analysed at full rate, ms. */
+  fullMs: number;
+}
+
+export interface WatcherOptions {
+  decoders: Decoders;
+  cadence: Cadence;
+  onIncident: (note: IncidentNote, wallOf: (tMs: number) => number) => void;
+  onFullRate?: (span: { from: number; to: number; reason: Reason }) => void;
+}
+
+/** Frames closer together than this are not looked at: 5 a second are enough, and more cost twice as much. */
+const LEAST_STEP_MS = 170;
+const QUIET_MS = 2_000;
+const START_GOPS = 2;
+/** A passage shorter than this may fall between two key frames: then look at everything for a while. */
+const SHORT_MS = 2_500;
+const AFTER_SHORT_MS = 30_000;
+
+/** Follows one stream: decides what to decode, feeds the detector, tells incidents. */
+export class Watcher {
+  readonly detector = new Detector();
+  readonly stats: WatchStats = {
+    mode: 'full',
+    keyFrames: 0,
+    fullFrames: { start: 0, stir: 0, spike: 0, passages: 0, always: 0 },
+    dropped: 0,
+    fullMs: 0,
+  };
+  readonly #options: WatcherOptions;
+  readonly #incidents = new Incidents();
+  readonly #gops = new Gops();
+  readonly #habit = new SizeHabit();
+  #format: VideoFormat | undefined;
+  #full: FullDecoder | undefined;
+  #reason: Reason = 'start';
+  #fullSince = 0;
+  #startGops = START_GOPS;
+  /** Time of the newest access unit, of the last analysed frame, of the last frame with a track. */
+  #now = 0;
+  #analysed = Number.NEGATIVE_INFINITY;
+  #stirred = 0;
+  #shortUntil = Number.NEGATIVE_INFINITY;
+  /** Wall clock minus stream time, ms. */
+  #wallOffset = 0;
+  #behind = false;
+  #pendingKey = false;
+  #lastPts = 0;
+
+  constructor(options: WatcherOptions) {
+    this.#options = options;
+  }
+
+  runStart(format: VideoFormat): void {
+    this.runEnd();
+    this.#format = format;
+    this.#startGops = START_GOPS;
+    this.#now = 0;
+    this.#stirred = 0;
+    this.#shortUntil = Number.NEGATIVE_INFINITY;
+    this.#analysed = Number.NEGATIVE_INFINITY;
+    this.#reason = 'start';
+    this.detector.reset();
+    this.#habit.reset();
+  }
+
+  runEnd(): void {
+    this.#leaveFull();
+    this.#tell(this.#incidents.finish());
+    this.#gops.clear();
+    this.#format = undefined;
+    this.#pendingKey = false;
+  }
+
+  accessUnit(unit: AccessUnit): void {
+    const format = this.#format;
+    if (format === undefined) return;
+    this.#gops.push(unit);
+    this.#now = Math.max(this.#now, timeOf(unit));
+    this.#wallOffset = unit.wallMs - timeOf(unit);
+    const spike = !unit.key && this.#habit.observe(unit.data.length, Math.min(1, (unit.pts - this.#lastPts) / TIMESCALE));
+    this.#lastPts = unit.pts;
+    if (this.#full !== undefined) this.#feed(unit);
+    else if (unit.key && this.#wantsFull()) this.#enterFull(this.#startGops > 0 ? 'start' : 'always', [unit]);
+    else if (unit.key) this.#lookAtKey(format, unit);
+    else if (spike && this.#options.cadence === 'adaptive' && !this.#pendingKey) this.#enterFull('spike', this.#gops.current);
+  }
+
+  #wantsFull(): boolean {
+    if (this.#options.cadence === 'full') return true;
+    return this.#options.cadence === 'adaptive' && this.#startGops > 0;
+  }
+
+  #lookAtKey(format: VideoFormat, unit: AccessUnit): void {
+    this.#pendingKey = true;
+    this.#options.decoders.key(format, unit, (gray) => {
+      this.#pendingKey = false;
+      if (gray === undefined || this.#format !== format || this.#full !== undefined) return;
+      const t = timeOf(unit);
+      this.stats.keyFrames++;
+      if (this.#options.cadence === 'key' || !this.detector.look(gray, t)) this.#step(gray, t);
+      else this.#enterFull('stir', [...this.#gops.previous, ...this.#gops.current]);
+    });
+  }
+
+  #enterFull(reason: Reason, units: readonly AccessUnit[]): void {
+    const format = this.#format!;
+    this.#reason = reason;
+    this.stats.mode = 'full';
+    this.#fullSince = units[0] === undefined ? this.#now : timeOf(units[0]);
+    this.#stirred = this.#now;
+    this.#behind = false;
+    this.#full = this.#options.decoders.open(
+      format,
+      (unit, gray) => this.#frame(unit, gray),
+      () => this.#leaveFull(),
+    );
+    for (const unit of units) this.#feed(unit);
+  }
+
+  #feed(unit: AccessUnit): void {
+    if (this.#behind && !unit.key) {
+      this.stats.dropped++;
+      return;
+    }
+    this.#behind = this.#full?.feed(unit) === false;
+    if (this.#behind) this.stats.dropped++;
+  }
+
+  #frame(unit: AccessUnit, gray: Uint8Array): void {
+    const t = timeOf(unit);
+    if (t <= this.#analysed || (!unit.key && t - this.#analysed < LEAST_STEP_MS)) return;
+    this.stats.fullFrames[this.#reason]++;
+    this.#step(gray, t);
+    if (this.detector.busy) this.#stirred = t;
+    if (!unit.key) return;
+    if (this.#startGops > 0) this.#startGops--;
+    if (this.#mayLeave(t)) this.#leaveFull();
+  }
+
+  #mayLeave(t: number): boolean {
+    if (this.#options.cadence !== 'adaptive' || this.#startGops > 0) return false;
+    if (this.#incidents.open !== undefined || t - this.#stirred < QUIET_MS) return false;
+    if (t < this.#shortUntil) {
+      this.#reason = 'passages';
+      return false;
+    }
+    return true;
+  }
+
+  #leaveFull(): void {
+    if (this.#full === undefined) return;
+    this.#full.close();
+    this.#full = undefined;
+    this.stats.mode = 'key';
+    this.stats.fullMs += this.#analysed - this.#fullSince;
+    this.#options.onFullRate?.({ from: this.#fullSince, to: this.#analysed, reason: this.#reason });
+  }
+
+  #step(gray: Uint8Array, t: number): void {
+    const { tracks } = this.detector.step(gray, t);
+    this.#analysed = t;
+    this.#tell(this.#incidents.observe(tracks, t, this.#now));
+  }
+
+  #tell(notes: IncidentNote[]): void {
+    const offset = this.#wallOffset;
+    for (const note of notes) {
+      const { incident } = note;
+      if (note.phase === 'end' && incident.end - incident.start < SHORT_MS) this.#shortUntil = incident.end + AFTER_SHORT_MS;
+      this.#options.onIncident(note, (t) => t + offset);
+    }
+  }
+}
+
+/** Stream time in ms. */
+export function timeOf(unit: AccessUnit): number {
+  return (unit.pts * 1000) / TIMESCALE;
+}
