@@ -1,5 +1,27 @@
+import type { Clock } from '../../base/clock.js';
+import type { Engine } from '../ports.js';
+import { NativeSession } from './session.js';
+
+export interface NativeDeps {
+  clock: Clock;
+  maxAccessUnitBytes: number;
+  /** Whether the password may be sent readable by everybody on the way, if a camera wants nothing else. */
+  allowBasic?: boolean;
+  /** 0 <= x < 1, for our SSRC and the spread of reports. */
+  random?: () => number;
+  connectMs?: number;
+  /** For each answer of the camera, from the request to the last byte. */
+  responseMs?: number;
+}
+
+/** What one read takes from the kernel at most; a second read follows if there is more. */
+const READ_BUFFER = 128 * 1024;
+
 /**
- * The native engine: an RTSP-over-TCP client of our own on the pure parsers of `media` (sdp, rtsp, rtp, depacketize).
- * One session per stream, no child process; packets are put together to access units out of one reused read buffer.
+ * RTSP over TCP spoken by ourselves, on the parsers of `media`: one connection per stream, no child process. All
+ * sessions of an engine read into the same buffer, because what was read is used up before the next read begins.
  */
-export { RtspReader } from '../../media/rtsp.js';
+export function nativeEngine(deps: NativeDeps): Engine {
+  const buffer = new Uint8Array(READ_BUFFER);
+  return { name: 'native', open: (source, events) => new NativeSession({ ...deps, buffer }, source, events) };
+}
