@@ -1,0 +1,114 @@
+import type { Clock } from '../base/clock.js';
+
+/** Cameras lock accounts for half an hour after a few refusals, and every further try prolongs it. */
+const REFUSED_MS = 35 * 60_000;
+/** While another stream of the camera runs with the same password, a refusal means that its connections are used up. */
+const BUSY_MS = 5 * 60_000;
+
+export type Refusal = 'password' | 'busy';
+
+/**
+ * Who may log in to a camera, over all its streams. Until its credentials have worked once, one login at a time;
+ * the first refusal stops all of them until the credentials change (a new instance) or half an hour has passed.
+ */
+export class CameraLogins {
+  readonly #clock: Clock;
+  #proven = false;
+  #trying = false;
+  #live = 0;
+  #refusedAt: number | undefined;
+  #changed: (() => void)[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get refused(): boolean {
+    return this.#refusedAt !== undefined;
+  }
+
+  /** Someone else was refused by this camera: no login until the credentials change or half an hour has passed. */
+  refuse(): void {
+    this.#refusedAt = this.#clock.monotonic();
+    this.#proven = false;
+    this.#wake();
+  }
+
+  /** Resolves when a login may be tried; `waiting` is called whenever it may not yet. Rejects with AbortError. */
+  async enter(signal: AbortSignal, waiting: () => void): Promise<Login> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#refusedAt !== undefined && this.#clock.monotonic() - this.#refusedAt >= REFUSED_MS) {
+        this.#refusedAt = undefined;
+      }
+      if (this.#refusedAt === undefined && (this.#proven || !this.#trying)) break;
+      waiting();
+      await this.#change(signal);
+    }
+    const first = !this.#proven;
+    if (first) this.#trying = true;
+    return this.#login(first);
+  }
+
+  #login(first: boolean): Login {
+    let accepted = false;
+    let over = false;
+    const release = (): void => {
+      if (first && this.#trying) this.#trying = false;
+      this.#wake();
+    };
+    return {
+      accepted: () => {
+        if (accepted || over) return;
+        accepted = true;
+        this.#live++;
+        this.#proven = true;
+        release();
+      },
+      refused: () => {
+        if (this.#live > (accepted ? 1 : 0)) return 'busy';
+        this.refuse();
+        return 'password';
+      },
+      left: () => {
+        if (over) return;
+        over = true;
+        if (!accepted) return release();
+        this.#live--;
+        // With nobody inside any more the password may have been changed: the next login goes first and alone.
+        if (this.#live === 0) this.#proven = false;
+      },
+    };
+  }
+
+  /** Waits for anything that may let a login in: a change here, or the end of a refusal. */
+  async #change(signal: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const abort = (): void => stop.abort();
+    signal.addEventListener('abort', abort, { once: true });
+    const changed = new Promise<void>((resolve) => this.#changed.push(resolve));
+    const left = this.#refusedAt === undefined ? undefined : this.#refusedAt + REFUSED_MS - this.#clock.monotonic();
+    const timer = this.#clock.sleep(left ?? REFUSED_MS, stop.signal).catch(() => undefined);
+    await Promise.race([changed, timer]);
+    stop.abort();
+    signal.removeEventListener('abort', abort);
+  }
+
+  #wake(): void {
+    const waiting = this.#changed;
+    this.#changed = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** One attempt. */
+export interface Login {
+  accepted(): void;
+  /** Says whether it is the password, or a camera that is full. */
+  refused(): Refusal;
+  /** The session is over, however it went. */
+  left(): void;
+}
+
+/** How long to wait after a refusal that was not about the password. */
+export const BUSY_RETRY_MS = BUSY_MS;

@@ -1,0 +1,44 @@
+import type { EngineEnd, IngestLimits } from './ports.js';
+
+/** What the watchdog of a session looks at. Times are monotonic ms. */
+export interface SessionView {
+  now: number;
+  openedAt: number;
+  lastPictureAt: number | undefined;
+  lastKeyAt: number | undefined;
+  /** 0 while not measured. */
+  fps: number;
+  maxGopMs: number;
+  /** Since the current five-second window opened. */
+  windowBytes: number;
+  bytesPerSecond: number;
+}
+
+const WINDOW_SECONDS = 5;
+
+/** Silence longer than this is a stall: 30 pictures, at least 5 s (a hiccup of the network), at most a minute. */
+export function stallLimitMs(fps: number, limits: IngestLimits): number {
+  if (fps <= 0) return limits.stallMs;
+  return Math.min(60_000, Math.max(Math.min(5_000, limits.stallMs), 30_000 / fps));
+}
+
+/** Whether a session has to be ended, and why. Looks at pictures and bytes, never at the life of a process. */
+export function judgeSession(view: SessionView, limits: IngestLimits): EngineEnd | undefined {
+  const { now, openedAt, lastPictureAt } = view;
+  if (view.windowBytes > limits.maxBytesPerSecond * WINDOW_SECONDS || view.bytesPerSecond > limits.maxBytesPerSecond) {
+    return { cause: 'invalid', detail: 'the camera sends more data than a video stream can have' };
+  }
+  if (lastPictureAt === undefined) {
+    const late = now - openedAt > limits.firstPictureMs;
+    return late ? { cause: 'stalled', detail: 'connected, but no picture came' } : undefined;
+  }
+  const silentMs = now - lastPictureAt;
+  if (silentMs > stallLimitMs(view.fps, limits)) {
+    return { cause: 'stalled', detail: `no picture for ${Math.round(silentMs / 1000)} s` };
+  }
+  const withoutKeyMs = now - (view.lastKeyAt ?? openedAt);
+  if (withoutKeyMs > Math.max(limits.noKeyMs, 3 * view.maxGopMs)) {
+    return { cause: 'invalid', detail: `no key frame for ${Math.round(withoutKeyMs / 1000)} s` };
+  }
+  return undefined;
+}
