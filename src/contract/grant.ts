@@ -2,7 +2,7 @@ import type { TimeRange } from './primitives.js';
 
 declare const granted: unique symbol;
 
-export type GrantKind = 'clip' | 'still' | 'live' | 'playback' | 'timeline' | 'export' | 'motion';
+export type GrantKind = 'clip' | 'still' | 'live' | 'playback' | 'timeline' | 'export' | 'motion' | 'sighting';
 
 /**
  * A permission given once by the gate. Only `policy/authorise` makes one, after the audit row is committed;

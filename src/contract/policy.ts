@@ -6,14 +6,16 @@ export const accessMode = z.enum(['registry', 'ask', 'clips', 'emergency', 'live
 export type AccessMode = z.infer<typeof accessMode>;
 
 const minute = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$|^24:00$/, 'HH:MM, 00:00 to 24:00');
-export const weeklyHours = z.object({
+export const weeklyHours = z.strictObject({
   days: z.array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])).min(1),
   from: minute,
   /** Earlier than or equal to `from` means: over midnight, into the next day. */
   to: minute,
 });
 
-export const cameraTerms = z.object({
+const thousandth = z.number().int().min(0).max(1000);
+
+export const cameraTerms = z.strictObject({
   camera: cameraId,
   mode: accessMode,
   /** Empty: at all hours. In the time zone of the site. */
@@ -24,10 +26,16 @@ export const cameraTerms = z.object({
   autoClips: z.boolean().default(false),
   /** Days after which recordings of this camera must be gone; null: the ring decides. */
   retentionMaxDays: z.number().int().positive().nullable().default(null),
+  /**
+   * Areas that never leave the box, as polygons in thousandths of width and height. A camera with masks is not
+   * shared as original, only in copies into which the masks are burned.
+   */
+  masks: z.array(z.array(z.tuple([thousandth, thousandth])).min(3)).default([]),
 });
+export type CameraTerms = z.infer<typeof cameraTerms>;
 
 /** What may be seen by whom. A document apart from configuration; what it does not name is not shared. */
-export const policyDocument = z.object({
+export const policyDocument = z.strictObject({
   version: z.number().int().nonnegative(),
   authority: z.enum(['owner', 'city']),
   timeZone: z.string().default('UTC'),
@@ -52,6 +60,8 @@ export interface AccessRequest {
   range: TimeRange;
   reason: string;
   case?: string;
+  /** The maker burns the privacy masks into what leaves; without it a masked camera is refused. */
+  masksBurned?: boolean;
 }
 
 export type DenialCode =

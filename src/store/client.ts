@@ -3,7 +3,6 @@ import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import { connect, type Api } from '../base/rpc.js';
 import { tableCalls, type TableCalls } from './calls.js';
-import type { StateDb } from './state-db.js';
 import { type StateDbOptions } from './state-db.js';
 
 /** state.db behind promises: `store.cameras.list()`, `store.outbox.append({...})`. */

@@ -56,17 +56,6 @@ create table logins (
   created_ms integer not null
 ) strict, without rowid;
 
-create table sessions (
-  -- SHA-256 of the token: a copy of the database opens no session.
-  token_hash text primary key not null,
-  name text not null references logins (name) on delete cascade,
-  role text not null check (role in ('technician', 'owner', 'viewer')),
-  csrf_hash text not null,
-  created_ms integer not null,
-  expires_ms integer not null
-) strict, without rowid;
-create index sessions_by_name on sessions (name);
-
 -- Adopted cameras. doc is contract camera. A removed camera keeps its row: its footage and its audit still name it.
 create table cameras (
   id text primary key not null,

@@ -7,6 +7,8 @@ import { SEAL_KEY_BYTES } from './seal.js';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,38}\.(key|pem|crt|json)$/;
 
+const MOST_BYTES = 1024 * 1024;
+
 /**
  * Keys and certificates that live as files (0600) beside the database, so that a copy of the database alone opens
  * nothing. Written atomically: after a power cut there is the old file or the new one.
@@ -29,6 +31,21 @@ export function secretFiles(dir: string) {
   };
   const put = (file: { name: string; text: string }): void => writeFileAtomic(pathOf(file.name), file.text, 0o600);
   return {
+    /**
+     * Text of a file that a person or the installer keeps elsewhere (policy, certificate), at most 1 MiB; null: there
+     * is none. Read here, so that the main thread never waits for a disk.
+     */
+    read(path: string): string | null {
+      try {
+        if (statSync(path).size > MOST_BYTES) {
+          throw new BluelightError('FILE_TOO_BIG', `${path} is larger than 1 MiB`, { fix: 'check the path' });
+        }
+        return readFileSync(path, 'utf8');
+      } catch (error) {
+        if (errorCode(error) === 'ENOENT') return null;
+        throw error;
+      }
+    },
     /** Null: there is none. */
     get,
     put,

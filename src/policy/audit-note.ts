@@ -1,0 +1,59 @@
+import type { AccessRequest, AuditEntry, Party } from '../contract/policy.js';
+import { toUtc } from '../contract/primitives.js';
+import type { LinkedAuditRow } from '../store/audit-chain.js';
+import type { AuditNote } from '../store/audit.js';
+
+/** Who, in the columns of the audit log. */
+export function partyColumns(party: Party): Pick<AuditNote, 'party' | 'agency' | 'role'> {
+  switch (party.kind) {
+    case 'agent':
+      return { party: 'agent', agency: null, role: null };
+    case 'local':
+      return { party: party.name, agency: null, role: party.role };
+    case 'operator':
+      return { party: party.operator, agency: party.agency, role: party.role };
+  }
+}
+
+/** What an access or its refusal leaves in the audit log. */
+export function accessNote(
+  request: AccessRequest,
+  row: { id: string; atMs: number; outcome: 'granted' | 'refused' | 'failed'; code?: string; why: string },
+): AuditNote {
+  return {
+    id: row.id,
+    atMs: row.atMs,
+    kind: 'access',
+    outcome: row.outcome,
+    ...partyColumns(request.party),
+    door: request.door,
+    action: request.kind,
+    camera: request.camera,
+    fromMs: Number.isSafeInteger(request.range.fromMs) ? request.range.fromMs : null,
+    toMs: Number.isSafeInteger(request.range.toMs) ? request.range.toMs : null,
+    code: row.code ?? null,
+    reason: request.reason,
+    caseNo: request.case ?? null,
+    detail: { why: row.why },
+  };
+}
+
+/** A row as pages and commands show it. */
+export function toAuditEntry(row: LinkedAuditRow): AuditEntry {
+  return {
+    seq: row.seq,
+    id: row.id,
+    at: toUtc(row.atMs),
+    kind: row.kind === 'access' ? row.action : `${row.kind}.${row.action}`,
+    outcome: row.outcome,
+    party: [row.party, row.agency, row.role].filter((part) => part !== null).join(', '),
+    door: row.door,
+    camera: row.camera,
+    from: row.fromMs === null ? null : toUtc(row.fromMs),
+    to: row.toMs === null ? null : toUtc(row.toMs),
+    code: row.code,
+    reason: row.reason,
+    bytes: row.bytes,
+    link: row.link,
+  };
+}

@@ -1,0 +1,72 @@
+import type { Clock } from '../base/clock.js';
+import { BluelightError, errorMessage } from '../base/errors.js';
+import type { PolicyDocument } from '../contract/policy.js';
+import type { StoredPolicy } from '../store/policies.js';
+import { readPolicy } from './document.js';
+
+export interface TermsPorts {
+  /** In force because the authority signed it; null: none. */
+  accepted(): Promise<StoredPolicy | null>;
+  /** Text of the policy file; null: there is none. */
+  readFile(): Promise<string | null>;
+}
+
+/** The terms in force and where they come from. */
+export interface TermsInForce {
+  document: PolicyDocument | null;
+  source: 'signed' | 'file' | 'none';
+  sha256: string | null;
+  /** Why the newest text is not in force; null: it is. */
+  error: BluelightError | null;
+}
+
+export const NO_TERMS: TermsInForce = { document: null, source: 'none', sha256: null, error: null };
+
+/**
+ * Reads the terms anew. Signed ones count before the file. A file that cannot be read leaves in force what was in
+ * force; a file that is gone ends sharing.
+ */
+export async function readTerms(ports: TermsPorts, before: TermsInForce): Promise<TermsInForce> {
+  try {
+    const signed = await ports.accepted();
+    if (signed !== null) {
+      const read = readPolicy(signed.document, `policy version ${signed.version}`);
+      return { document: read.document, source: 'signed', sha256: signed.sha256, error: null };
+    }
+    const text = await ports.readFile();
+    if (text === null) return NO_TERMS;
+    const read = readPolicy(text, 'the policy file');
+    return { document: read.document, source: 'file', sha256: read.sha256, error: null };
+  } catch (error) {
+    return { ...before, error: asBluelight(error) };
+  }
+}
+
+function asBluelight(error: unknown): BluelightError {
+  if (error instanceof BluelightError) return error;
+  return new BluelightError('POLICY_UNREADABLE', `the policy file cannot be read: ${errorMessage(error)}`, {
+    fix: 'check the path policy.file and its permissions',
+    cause: error,
+  });
+}
+
+/** How long a clock that was trusted a moment ago may still be relied on, monotonic. */
+const CLOCK_LEASE_MS = 60 * 60_000;
+
+/** Whether hours and ends can be told. Trust is lent for an hour, so that a short loss of time sources ends nothing. */
+export class ClockLease {
+  readonly #clock: Clock;
+  readonly #trusted: () => boolean;
+  #trustedAtMono: number | null = null;
+
+  constructor(clock: Clock, trusted: () => boolean) {
+    this.#clock = clock;
+    this.#trusted = trusted;
+  }
+
+  holds(): boolean {
+    const mono = this.#clock.monotonic();
+    if (this.#trusted()) this.#trustedAtMono = mono;
+    return this.#trustedAtMono !== null && mono - this.#trustedAtMono < CLOCK_LEASE_MS;
+  }
+}
