@@ -2,6 +2,7 @@ import { errorMessage, BluelightError } from '../base/errors.js';
 import type { GapReason } from '../media/stream.js';
 import { ffmpegEngine } from './ffmpeg.js';
 import { CameraLogins } from './logins.js';
+import { nativeEngine } from './native/native.js';
 import { DEFAULT_LIMITS, type Engine, type IngestCamera, type IngestDeps, type IngestLimits } from './ports.js';
 import type { IngestStatus, IngestStream } from './ports.js';
 import { encodeStrict, parseSource } from './source.js';
@@ -30,7 +31,7 @@ interface LiveCamera {
 export class Ingest {
   readonly #deps: IngestDeps;
   readonly #limits: IngestLimits;
-  readonly #engines: { ffmpeg: Engine; native: Engine | undefined };
+  readonly #engines: { ffmpeg: Engine; native: Engine };
   readonly #cameras = new Map<string, LiveCamera>();
   readonly #streams = new Map<string, Live>();
   readonly #invalid = new Map<string, IngestStatus>();
@@ -45,7 +46,7 @@ export class Ingest {
     const { maxAccessUnitBytes } = this.#limits;
     this.#engines = {
       ffmpeg: ffmpegEngine({ clock, processes, log, redactor, maxAccessUnitBytes }),
-      native: undefined,
+      native: nativeEngine({ clock, maxAccessUnitBytes, random: deps.random, allowBasic: deps.allowBasic }),
     };
   }
 
@@ -144,7 +145,7 @@ export class Ingest {
 
   #enginesFor(stream: IngestStream): Engine[] {
     const { ffmpeg, native } = this.#engines;
-    if (stream.engine === 'ffmpeg' || native === undefined) return [ffmpeg];
+    if (stream.engine === 'ffmpeg') return [ffmpeg];
     return stream.engine === 'native' ? [native] : [native, ffmpeg];
   }
 

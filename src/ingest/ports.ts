@@ -56,6 +56,8 @@ export interface IngestDeps {
   /** 0 <= x < 1, for the spread of retries. */
   random?: () => number;
   limits?: Partial<IngestLimits>;
+  /** Whether a password may go over the wire readable by everybody (RTSP Basic), if a camera wants nothing else. */
+  allowBasic?: boolean;
   /** Length of fragments, ms. */
   fragmentMs?: number;
   onStatus?: (status: IngestStatus) => void;
