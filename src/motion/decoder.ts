@@ -1,8 +1,7 @@
 import type { Log } from '../base/log.js';
 import type { Processes, RunningProcess } from '../base/processes.js';
 import { buildFragment, buildInit } from '../media/mp4.js';
-import { joinNals } from '../media/nal.js';
-import { concatBytes } from '../media/nal.js';
+import { concatBytes, joinNals } from '../media/nal.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
 import { FRAME_BYTES, FRAME_HEIGHT, FRAME_WIDTH } from './grid.js';
 
@@ -88,11 +87,12 @@ export class Decoder<T> {
     return true;
   }
 
-  close(): void {
-    if (this.#closed) return;
+  /** Gives what still waited in it. */
+  close(): T[] {
+    if (this.#closed) return [];
     this.#closed = true;
-    this.#waiting.length = 0;
     this.#child.kill();
+    return this.#waiting.splice(0).map((one) => one.tag);
   }
 
   #enqueue(pts: number, tag: T): void {

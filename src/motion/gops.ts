@@ -1,4 +1,4 @@
-import type { AccessUnit } from '../media/stream.js';
+import { TIMESCALE, type AccessUnit } from '../media/stream.js';
 
 /** What is kept in memory for looking back, at most; a stream with longer groups keeps their beginning only. */
 const MAX_BYTES = 6 * 1024 * 1024;
@@ -9,9 +9,13 @@ export class Gops {
   previous: AccessUnit[] = [];
   current: AccessUnit[] = [];
   #bytes = 0;
+  /** Time between the last two key frames, ms. */
+  lengthMs = 0;
 
   push(unit: AccessUnit): void {
     if (unit.key) {
+      const last = this.current[0];
+      if (last !== undefined) this.lengthMs = (unit.pts - last.pts) / (TIMESCALE / 1000);
       this.previous = this.current;
       this.current = [];
       this.#bytes = 0;

@@ -17,8 +17,7 @@ export class SizeHabit {
   /** True when something makes the pictures larger than they use to be. */
   observe(bytes: number, seconds: number): boolean {
     this.#seen += seconds;
-    const surprising =
-      this.#seen > 4 && bytes > this.#mean + SPIKE * this.#stray && bytes > LEAST_RATIO * this.#mean;
+    const surprising = this.#seen > 4 && bytes > this.#mean + SPIKE * this.#stray && bytes > LEAST_RATIO * this.#mean;
     this.#spikes = surprising ? this.#spikes + 1 : 0;
     const a = 1 - Math.exp(-seconds / Math.min(SECONDS, Math.max(0.5, this.#seen)));
     // A spike counts for what is usual, but slowly: else one passage would hide the next.

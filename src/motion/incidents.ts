@@ -8,7 +8,12 @@ export interface Incident {
   end: number;
   score: number;
   reason: string;
+  /** The shortest time in which one of its objects crossed a good part of the picture, ms; Infinity if none did. */
+  quickest: number;
 }
+
+/** Cells that count as a good part of the picture. */
+const CROSSING = 30;
 
 export interface IncidentNote {
   phase: 'start' | 'update' | 'end';
@@ -34,7 +39,8 @@ export class Incidents {
   /** `nowMs` is the newest time of the stream that is known: when a decision is made that looks back. */
   observe(tracks: readonly Track[], tMs: number, nowMs: number): IncidentNote[] {
     const notes: IncidentNote[] = [];
-    if (this.#open !== undefined && tMs - this.#open.end > MERGE_MS && !goesOn(tracks, this.#open)) notes.push(this.#close());
+    if (this.#open !== undefined && tMs - this.#open.end > MERGE_MS && !goesOn(tracks, this.#open))
+      notes.push(this.#close());
     for (const track of tracks) if (track.confirmedAt !== undefined) this.#take(track, nowMs, notes);
     const open = this.#open;
     if (open !== undefined && tMs - this.#told >= UPDATE_MS && open.end >= tMs - MERGE_MS) {
@@ -59,7 +65,7 @@ export class Incidents {
     let open = this.#open;
     if (open === undefined) {
       const start = Math.max(track.first, this.#last);
-      open = this.#open = { start, decidedAt: nowMs, end: track.last, score: 0, reason: '' };
+      open = this.#open = { start, decidedAt: nowMs, end: track.last, score: 0, reason: '', quickest: Infinity };
       this.#sum(open);
       this.#told = nowMs;
       this.#toldScore = open.score;
@@ -73,6 +79,8 @@ export class Incidents {
     const passages = [...this.#passages.values()];
     open.score = Math.max(0, ...passages.map(scoreOf));
     open.reason = describe(passages);
+    const crossings = passages.map((one) => one.last).filter((track) => track.reach >= CROSSING);
+    open.quickest = Math.min(...crossings.map((track) => track.last - track.first));
   }
 
   #close(): IncidentNote {

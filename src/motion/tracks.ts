@@ -105,7 +105,7 @@ export class Tracker {
     for (const track of this.tracks) {
       const small = blob.area < SMALL || track.area < SMALL;
       if (small && (blob.area > 4 * track.area || track.area > 4 * blob.area) && !inside(blob, track)) continue;
-      const margin = small ? 2 : 3;
+      const margin = Math.max(small ? 2 : 3, 0.25 * Math.sqrt(Math.min(blob.area, track.area)));
       const score = overlap(blob, track, 0, 0, margin);
       const weighted = track.confirmedAt === undefined ? score : score * 2;
       if (weighted > bestScore) {

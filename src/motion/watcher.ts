@@ -44,9 +44,9 @@ export interface WatcherOptions {
 const LEAST_STEP_MS = 170;
 const QUIET_MS = 2_000;
 const START_GOPS = 2;
-/** A passage shorter than this may fall between two key frames: then look at everything for a while. */
-const SHORT_MS = 2_500;
-const AFTER_SHORT_MS = 30_000;
+/** A passage not longer than this many groups may fall between two key frames: then look at everything for a while. */
+const SHORT_GOPS = 1.25;
+const AFTER_SHORT_MS = 60_000;
 
 /** Follows one stream: decides what to decode, feeds the detector, tells incidents. */
 export class Watcher {
@@ -109,12 +109,14 @@ export class Watcher {
     this.#gops.push(unit);
     this.#now = Math.max(this.#now, timeOf(unit));
     this.#wallOffset = unit.wallMs - timeOf(unit);
-    const spike = !unit.key && this.#habit.observe(unit.data.length, Math.min(1, (unit.pts - this.#lastPts) / TIMESCALE));
+    const spike =
+      !unit.key && this.#habit.observe(unit.data.length, Math.min(1, (unit.pts - this.#lastPts) / TIMESCALE));
     this.#lastPts = unit.pts;
     if (this.#full !== undefined) this.#feed(unit);
     else if (unit.key && this.#wantsFull()) this.#enterFull(this.#startGops > 0 ? 'start' : 'always', [unit]);
     else if (unit.key) this.#lookAtKey(format, unit);
-    else if (spike && this.#options.cadence === 'adaptive' && !this.#pendingKey) this.#enterFull('spike', this.#gops.current);
+    else if (spike && this.#options.cadence === 'adaptive' && !this.#pendingKey)
+      this.#enterFull('spike', this.#gops.current);
   }
 
   #wantsFull(): boolean {
@@ -198,7 +200,9 @@ export class Watcher {
     const offset = this.#wallOffset;
     for (const note of notes) {
       const { incident } = note;
-      if (note.phase === 'end' && incident.end - incident.start < SHORT_MS) this.#shortUntil = incident.end + AFTER_SHORT_MS;
+      if (note.phase === 'end' && incident.quickest <= SHORT_GOPS * this.#gops.lengthMs) {
+        this.#shortUntil = incident.end + AFTER_SHORT_MS;
+      }
       this.#options.onIncident(note, (t) => t + offset);
     }
   }

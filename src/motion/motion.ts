@@ -1,0 +1,107 @@
+import type { Clock } from '../base/clock.js';
+import { ulid } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import type { Processes } from '../base/processes.js';
+import type { MotionEvent } from '../contract/motion.js';
+import { toUtc } from '../contract/primitives.js';
+import type { AccessUnit, VideoFormat } from '../media/stream.js';
+import { FfmpegDecoders } from './decoders.js';
+import type { Incident, IncidentNote } from './incidents.js';
+import { Watcher, type Cadence, type WatchStats } from './watcher.js';
+
+const SWEEP_MS = 5_000;
+
+export interface MotionOptions {
+  clock: Clock;
+  processes: Processes;
+  log: Log;
+  cadence: Cadence;
+  onEvent: (event: MotionEvent) => void;
+  random?: () => number;
+}
+
+export interface Motion {
+  /** A run of the stream starts: the model learns anew, without telling what changed meanwhile. */
+  runStart(camera: string, format: VideoFormat): void;
+  accessUnit(camera: string, unit: AccessUnit): void;
+  /** An open event ends with its last sighting. */
+  runEnd(camera: string): void;
+  remove(camera: string): void;
+  /** By camera: what was decoded and why. */
+  stats(): Record<string, WatchStats>;
+  /** Resolves as soon as no picture waits for its decoder. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface Watched {
+  watcher: Watcher;
+  eventId: string | undefined;
+}
+
+/** Motion of all cameras: access units in, events out. */
+export function createMotion(options: MotionOptions): Motion {
+  const { clock } = options;
+  const decoders = new FfmpegDecoders(options);
+  const cameras = new Map<string, Watched>();
+  const stopSweep = clock.every(SWEEP_MS, () => decoders.sweep());
+
+  const add = (camera: string): Watched => {
+    const watched: Watched = {
+      eventId: undefined,
+      watcher: new Watcher({
+        decoders,
+        cadence: options.cadence,
+        onIncident: (note, wallOf) => tell(camera, watched, note, wallOf),
+      }),
+    };
+    cameras.set(camera, watched);
+    return watched;
+  };
+
+  const tell = (camera: string, watched: Watched, note: IncidentNote, wallOf: (tMs: number) => number): void => {
+    if (note.phase === 'start') watched.eventId = ulid(clock.now());
+    if (watched.eventId === undefined) return;
+    options.onEvent(eventOf(watched.eventId, camera, note.phase, note.incident, wallOf));
+    if (note.phase === 'end') watched.eventId = undefined;
+  };
+
+  return {
+    runStart: (camera, format) => (cameras.get(camera) ?? add(camera)).watcher.runStart(format),
+    accessUnit: (camera, unit) => cameras.get(camera)?.watcher.accessUnit(unit),
+    runEnd: (camera) => cameras.get(camera)?.watcher.runEnd(),
+    remove(camera) {
+      cameras.get(camera)?.watcher.runEnd();
+      cameras.delete(camera);
+    },
+    stats: () => Object.fromEntries([...cameras].map(([camera, watched]) => [camera, watched.watcher.stats])),
+    idle: () => decoders.idle(),
+    stop() {
+      stopSweep();
+      for (const watched of cameras.values()) watched.watcher.runEnd();
+      cameras.clear();
+      decoders.stop();
+      return Promise.resolve();
+    },
+  };
+}
+
+function eventOf(
+  id: string,
+  camera: string,
+  phase: MotionEvent['phase'],
+  incident: Incident,
+  wallOf: (tMs: number) => number,
+): MotionEvent {
+  const at = (tMs: number): string => toUtc(Math.round(wallOf(tMs)));
+  return {
+    id,
+    camera,
+    phase,
+    start: at(incident.start),
+    decidedAt: at(incident.decidedAt),
+    end: phase === 'end' ? at(incident.end) : null,
+    score: incident.score,
+    reason: incident.reason,
+  };
+}

@@ -1,0 +1,136 @@
+import { expect, test } from 'vitest';
+import { silentLog } from '../../src/base/log.js';
+import type { AccessUnit } from '../../src/media/stream.js';
+import { Decoder } from '../../src/motion/decoder.js';
+import { FfmpegDecoders } from '../../src/motion/decoders.js';
+import { FRAME_BYTES } from '../../src/motion/grid.js';
+import { clock, encode, processes, unitsOf } from './video.js';
+
+/** Frame `i` is all of one level that says `i`. */
+const level = (i: number): number => 20 + 4 * i;
+const flat = (count: number): Uint8Array[] =>
+  Array.from({ length: count }, (_, i) => new Uint8Array(FRAME_BYTES).fill(level(i)));
+
+/** The mean of a frame as the index that `level` gave it (video range is stretched on the way). */
+const indexOf = (gray: Uint8Array): number => (gray.reduce((sum, one) => sum + one, 0) / gray.length - 20) / 4;
+
+test.each(['libx264', 'libx265'] as const)(
+  '%s: one picture in is one picture out at once, with its own tag',
+  async (codec) => {
+    const { format, units } = unitsOf(await encode(flat(40), { codec }));
+    expect(units).toHaveLength(40);
+    const seen: { pts: number; index: number }[] = [];
+    let arrived = (): void => undefined;
+    const decoder = new Decoder<AccessUnit>({
+      processes,
+      log: silentLog,
+      format,
+      onFrame: (unit, gray) => {
+        seen.push({ pts: unit.pts, index: indexOf(gray) });
+        arrived();
+      },
+      onFailed: () => undefined,
+    });
+    for (const unit of units) {
+      // The next picture is fed only when this one is out: a decoder that keeps one back never gets here.
+      const out = new Promise<void>((resolve) => (arrived = resolve));
+      expect(decoder.feed(unit, unit)).toBe(true);
+      await out;
+    }
+    decoder.close();
+    expect(seen.map((one) => one.pts)).toEqual(units.map((unit) => unit.pts));
+    const steps = seen.slice(1).map((one, i) => one.index - seen[i]!.index);
+    expect(Math.min(...steps)).toBeGreaterThan(0.4);
+  },
+);
+
+test('pictures that are put in order by the decoder come out with their own times', async () => {
+  const { format, units } = unitsOf(await encode(flat(40), { extra: ['-bf', '2'] }));
+  expect(units.some((unit) => unit.pts !== unit.dts)).toBe(true);
+  const times: number[] = [];
+  let index = Number.NEGATIVE_INFINITY;
+  let rising = true;
+  const enough = new Promise<void>((resolve) => {
+    const decoder = new Decoder<AccessUnit>({
+      processes,
+      log: silentLog,
+      format,
+      onFrame: (unit, gray) => {
+        times.push(unit.pts);
+        rising &&= indexOf(gray) > index;
+        index = indexOf(gray);
+        if (times.length < 35) return;
+        decoder.close();
+        resolve();
+      },
+      onFailed: () => undefined,
+    });
+    for (const unit of units) decoder.feed(unit, unit);
+  });
+  await enough;
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect(rising).toBe(true);
+});
+
+test('key frames of several cameras share one child per picture size, and each gets its own picture', async () => {
+  const cameras = await Promise.all(
+    [3, 17, 29].map(async (i) => unitsOf(await encode([new Uint8Array(FRAME_BYTES).fill(level(i))]))),
+  );
+  const other = unitsOf(await encode([new Uint8Array(FRAME_BYTES).fill(level(40))], { size: '352x288' }));
+  let started = 0;
+  const decoders = new FfmpegDecoders({
+    clock,
+    log: silentLog,
+    processes: {
+      start(spec) {
+        started++;
+        return processes.start(spec);
+      },
+    },
+  });
+  const results: (number | undefined)[] = [];
+  for (let round = 0; round < 3; round++) {
+    for (const { format, units } of [...cameras, other]) {
+      const at = results.length;
+      results.push(undefined);
+      decoders.key(format, units[0]!, (gray) => (results[at] = gray && indexOf(gray)));
+    }
+  }
+  await decoders.idle();
+  decoders.stop();
+  expect(started).toBe(2);
+  for (let round = 0; round < 3; round++) {
+    const [a, b, c, d] = results.slice(round * 4, round * 4 + 4) as number[];
+    expect(a).toBeLessThan(b! - 5);
+    expect(b).toBeLessThan(c! - 5);
+    expect(c).toBeLessThan(d! - 5);
+    expect(a).toBeCloseTo(results[0]!, 5);
+  }
+});
+
+test('a decoder that is killed gives back what waited, and a new one is started after a pause', async () => {
+  const { format, units } = unitsOf(await encode(flat(1)));
+  const pids: number[] = [];
+  const decoders = new FfmpegDecoders({
+    clock,
+    log: silentLog,
+    random: () => 0,
+    processes: {
+      start(spec) {
+        const child = processes.start(spec);
+        pids.push(child.pid);
+        return child;
+      },
+    },
+  });
+  const ask = (): Promise<Uint8Array | undefined> =>
+    new Promise((resolve) => decoders.key(format, units[0]!, (gray) => resolve(gray)));
+  expect(await ask()).toBeDefined();
+  const lost = ask();
+  process.kill(pids[0]!, 'SIGKILL');
+  // It may have been through before the kill; what counts is that nobody waits for ever.
+  await lost;
+  await expect.poll(async () => (await ask()) !== undefined, { timeout: 10_000, interval: 50 }).toBe(true);
+  expect(pids.length).toBe(2);
+  decoders.stop();
+});
