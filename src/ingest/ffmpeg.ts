@@ -19,7 +19,9 @@ export interface FfmpegDeps {
 
 /** Options of the inner RTSP input. `timeout` (µs) is what ends a dead connection; without it ffmpeg waits for ever. */
 const RTSP_OPTIONS = {
-  rtsp_transport: 'tcp',
+  // UDP only where the camera refuses TCP: it loses packets without a word.
+  rtsp_transport: 'udp+tcp',
+  rtsp_flags: 'prefer_tcp',
   timeout: '10000000',
   // Audio is not even set up: recording it needs a decision of law that is not ours.
   allowed_media_types: 'video',
@@ -34,7 +36,7 @@ const RTSP_OPTIONS = {
  */
 const ARGS = [
   ...['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'warning'],
-  ...['-f', 'concat', '-safe', '0', '-protocol_whitelist', 'pipe,fd,rtsp,tcp,rtp', '-i', 'pipe:0'],
+  ...['-f', 'concat', '-safe', '0', '-protocol_whitelist', 'pipe,fd,rtsp,tcp,rtp,udp', '-i', 'pipe:0'],
   ...['-map', '0:v:0', '-c', 'copy', '-flush_packets', '1'],
   ...['-f', 'mp4', '-movflags', 'frag_every_frame+empty_moov+default_base_moof', 'pipe:1'],
 ];

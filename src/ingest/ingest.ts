@@ -72,7 +72,7 @@ export class Ingest {
 
   /** Another part of the box was refused by this camera: stop logging in to it too. */
   refuse(camera: string): void {
-    this.#cameras.get(camera)?.logins.refuse();
+    this.#cameras.get(camera)?.logins.refuse('the camera refuses the user name or password');
   }
 
   status(): IngestStatus[] {

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.js';
 /** Cameras lock accounts for half an hour after a few refusals, and every further try prolongs it. */
 const REFUSED_MS = 35 * 60_000;
 /** While another stream of the camera runs with the same password, a refusal means that its connections are used up. */
-const BUSY_MS = 5 * 60_000;
+export const BUSY_RETRY_MS = 5 * 60_000;
 
 export type Refusal = 'password' | 'busy';
 
@@ -16,20 +16,21 @@ export class CameraLogins {
   #proven = false;
   #trying = false;
   #live = 0;
-  #refusedAt: number | undefined;
+  #refusal: { at: number; detail: string } | undefined;
   #changed: (() => void)[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  get refused(): boolean {
-    return this.#refusedAt !== undefined;
+  /** What the camera refused, while logins are stopped. */
+  get refusal(): string | undefined {
+    return this.#refusal?.detail;
   }
 
-  /** Someone else was refused by this camera: no login until the credentials change or half an hour has passed. */
-  refuse(): void {
-    this.#refusedAt = this.#clock.monotonic();
+  /** The camera refused somebody: no login until the credentials change or half an hour has passed. */
+  refuse(detail: string): void {
+    this.#refusal = { at: this.#clock.monotonic(), detail };
     this.#proven = false;
     this.#wake();
   }
@@ -38,10 +39,10 @@ export class CameraLogins {
   async enter(signal: AbortSignal, waiting: () => void): Promise<Login> {
     for (;;) {
       signal.throwIfAborted();
-      if (this.#refusedAt !== undefined && this.#clock.monotonic() - this.#refusedAt >= REFUSED_MS) {
-        this.#refusedAt = undefined;
+      if (this.#refusal !== undefined && this.#clock.monotonic() - this.#refusal.at >= REFUSED_MS) {
+        this.#refusal = undefined;
       }
-      if (this.#refusedAt === undefined && (this.#proven || !this.#trying)) break;
+      if (this.#refusal === undefined && (this.#proven || !this.#trying)) break;
       waiting();
       await this.#change(signal);
     }
@@ -65,9 +66,9 @@ export class CameraLogins {
         this.#proven = true;
         release();
       },
-      refused: () => {
+      refused: (detail) => {
         if (this.#live > (accepted ? 1 : 0)) return 'busy';
-        this.refuse();
+        this.refuse(detail);
         return 'password';
       },
       left: () => {
@@ -87,7 +88,7 @@ export class CameraLogins {
     const abort = (): void => stop.abort();
     signal.addEventListener('abort', abort, { once: true });
     const changed = new Promise<void>((resolve) => this.#changed.push(resolve));
-    const left = this.#refusedAt === undefined ? undefined : this.#refusedAt + REFUSED_MS - this.#clock.monotonic();
+    const left = this.#refusal === undefined ? undefined : this.#refusal.at + REFUSED_MS - this.#clock.monotonic();
     const timer = this.#clock.sleep(left ?? REFUSED_MS, stop.signal).catch(() => undefined);
     await Promise.race([changed, timer]);
     stop.abort();
@@ -105,10 +106,7 @@ export class CameraLogins {
 export interface Login {
   accepted(): void;
   /** Says whether it is the password, or a camera that is full. */
-  refused(): Refusal;
+  refused(detail: string): Refusal;
   /** The session is over, however it went. */
   left(): void;
 }
-
-/** How long to wait after a refusal that was not about the password. */
-export const BUSY_RETRY_MS = BUSY_MS;

@@ -18,7 +18,9 @@ export class Meter {
     this.#window.bytes += count;
   }
 
-  picture(key: boolean, dts: number): void {
+  picture(key: boolean, dts: number, nowMs: number): void {
+    // The time until the first picture says nothing about the frame rate.
+    if (this.#pictures === 0) this.#window = { start: nowMs, pictures: 0, bytes: 0 };
     this.#window.pictures++;
     this.#pictures++;
     if (!key) return;

@@ -108,7 +108,12 @@ export class StreamSupervisor {
       const { cause, detail, busy, goodMs } = await this.#session(signal);
       if (signal.aborted) return;
       if (cause === 'unsupported' && this.#useNextEngine(detail)) continue;
-      this.#attempt = goodMs >= GOOD_MS ? 0 : this.#attempt;
+      if (goodMs >= GOOD_MS) {
+        this.#attempt = 0;
+        // The reason for another engine may be gone: the camera was set up anew meanwhile.
+        this.#engine = 0;
+        this.#fallback = '';
+      }
       this.#options.track.end(GAP[cause], detail);
       this.#report(cause, detail);
       // After a refusal the logins decide when to try again.
@@ -147,7 +152,7 @@ export class StreamSupervisor {
       const end = await session.run(signal);
       const goodMs = goodSince === undefined ? 0 : clock.monotonic() - goodSince;
       if (end.cause !== 'refused') return { ...end, busy: false, goodMs };
-      const busy = login.refused() === 'busy';
+      const busy = login.refused(end.detail) === 'busy';
       if (busy) return { cause: 'offline', detail: 'the camera has no room for another connection', busy, goodMs };
       this.#options.onRefused();
       return { ...end, busy, goodMs };
@@ -157,18 +162,19 @@ export class StreamSupervisor {
   }
 
   #waitForLogin(): void {
-    if (!this.#options.logins.refused) return;
-    this.#options.track.end('camera_refused', REFUSED_DETAIL);
-    this.#show('auth_failed', REFUSED_DETAIL);
+    const { refusal } = this.#options.logins;
+    if (refusal === undefined) return;
+    const detail = `${refusal}; enter the right one, or wait 35 minutes for the next try`;
+    this.#options.track.end('camera_refused', detail);
+    this.#show('auth_failed', detail);
   }
 
   #report(cause: EndCause, detail: string): void {
     const state = STATE[cause];
-    const shown = cause === 'refused' ? REFUSED_DETAIL : detail;
-    if (state !== this.#status.state || shown !== this.#status.detail || this.#failures.allow()) {
-      this.#options.log.warn({ stream: this.#status.stream, cause, detail: shown }, 'stream ended');
+    if (state !== this.#status.state || detail !== this.#status.detail || this.#failures.allow()) {
+      this.#options.log.warn({ stream: this.#status.stream, cause, detail }, 'stream ended');
     }
-    this.#show(state, shown);
+    this.#show(state, detail);
   }
 
   #showRecording(engine: EngineName): void {
@@ -201,9 +207,6 @@ export class StreamSupervisor {
     if (!same) this.#options.onStatus(next);
   }
 }
-
-const REFUSED_DETAIL =
-  'the camera refuses the user name or password; enter the right one, or wait 35 minutes for the next try';
 
 /** A session under the watchdog: what is silent, too large or without key frames is ended. */
 class WatchedSession {

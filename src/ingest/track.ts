@@ -132,7 +132,7 @@ export class Track {
   #take(picture: RawPicture): void {
     const nals = splitNals(picture.data);
     const key = isKeyAccessUnit(this.#codec, nals);
-    this.meter.picture(key, picture.dts);
+    this.meter.picture(key, picture.dts, this.#options.clock.monotonic());
     const changed = this.#learn(nals);
     if (this.#run !== undefined) this.#checkRun(this.#run, picture, key, changed);
     if (this.#run === undefined && key) this.#start(picture);

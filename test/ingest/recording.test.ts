@@ -245,3 +245,17 @@ test.concurrent('a killed ffmpeg is started again within a second, and none is l
   await ingest.stop();
   for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
 });
+
+test.concurrent('a camera that speaks only UDP is recorded by ffmpeg, and the status says so', async ({ rig }) => {
+  const file = await elementaryStream();
+  const mounts = [{ path: '/main', file, codec: 'h264' as const, fps: 15, transport: 'udp' as const }];
+  const server = await rig.serve({ mounts });
+  const { ingest, recorder } = rig.ingest();
+  ingest.setCameras([
+    { ...camera('native', server, { main: '/main' }), streams: [{ role: 'main', uri: server.uri('/main') }] },
+  ]);
+  await until('recording', 15, () => recorder.seconds('door.main') > 2);
+  expect(ingest.status()).toMatchObject([
+    { state: 'recording', engine: 'ffmpeg', detail: 'recorded by ffmpeg: the camera does not send video over TCP' },
+  ]);
+});
