@@ -136,6 +136,10 @@ export const claimFile = z.object({
   schema: z.literal(1),
   site: slug,
   box: slug,
+  /** After this it is refused; absent: good until used. */
+  expiresAt: utc.optional(),
+  /** One time: the box shows it to the center at its first contact. */
+  secret: z.string().min(16).max(200).optional(),
   center: z.object({
     id: slug,
     /** `mqtt://` or `mqtts://` */

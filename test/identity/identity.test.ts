@@ -1,0 +1,232 @@
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey, sign } from 'node:crypto';
+import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, get } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { FakeClock } from '../../src/base/fake-clock.js';
+import { silentLog } from '../../src/base/log.js';
+import type { ClaimFile } from '../../src/contract/messages.js';
+import { boxKey } from '../../src/identity/box-key.js';
+import { pageCertificate } from '../../src/identity/certificate.js';
+import { Claims, keyFingerprint } from '../../src/identity/claims.js';
+import { Logins } from '../../src/identity/logins.js';
+import { hashPassword, newCode, passwordFits, readCode } from '../../src/identity/passwords.js';
+import { publicKeyFromText, publicKeyText, verifyEd25519 } from '../../src/proof/keys.js';
+import { localStore } from '../../src/store/local.js';
+import { openState, temporaryDir } from '../store/helpers.js';
+
+const NOW = Date.parse('2026-06-03T15:00:00Z');
+function box(dir = temporaryDir()) {
+  const clock = new FakeClock(NOW);
+  const db = openState({ dir });
+  return { dir, clock, db, tables: localStore(db) };
+}
+
+const claim = (more: Partial<ClaimFile> = {}, center: Partial<ClaimFile['center']> = {}): ClaimFile => ({
+  schema: 1,
+  site: 'store-7',
+  box: 'box-1',
+  ...more,
+  center: {
+    id: 'rtcc',
+    broker: 'mqtts://center.example:8883',
+    upload: 'https://center.example/upload',
+    key: Buffer.alloc(32, 5).toString('base64url'),
+    username: 'box-1',
+    password: 'broker canary passw0rd',
+    ...center,
+  },
+});
+
+test('the key is made on the box, private to it, kept over restarts, and openssl verifies what it signs', async () => {
+  const { dir, tables, clock, db } = box();
+  const signer = await boxKey(tables, clock);
+  expect(statSync(join(dir, 'box.key')).mode & 0o777).toBe(0o600);
+  const text = Buffer.from('a receipt');
+  const signature = signer.sign(text);
+  expect(verifyEd25519(publicKeyFromText(signer.keyId), text, signature)).toBe(true);
+  writeFileSync(join(dir, 'm'), text);
+  writeFileSync(join(dir, 's'), signature);
+  execFileSync('openssl', ['pkey', '-in', join(dir, 'box.key'), '-pubout', '-out', join(dir, 'p')]);
+  const args = ['pkeyutl', '-verify', '-rawin', '-pubin', '-inkey', 'p', '-in', 'm', '-sigfile', 's'];
+  expect(execFileSync('openssl', args, { cwd: dir }).toString()).toMatch(/Success/);
+  db.close();
+  const again = box(dir);
+  expect((await boxKey(again.tables, again.clock)).keyId).toBe(signer.keyId);
+  expect(again.db.tables.keys.current('box')?.kid).toBe(signer.keyId);
+});
+
+test('every box has its own key; a damaged one is refused, not replaced', async () => {
+  const one = box();
+  const other = box();
+  expect((await boxKey(one.tables, one.clock)).keyId).not.toBe((await boxKey(other.tables, other.clock)).keyId);
+  writeFileSync(join(one.dir, 'box.key'), 'nonsense');
+  await expect(boxKey(one.tables, one.clock)).rejects.toMatchObject({ code: 'BOX_KEY_BAD' });
+  execFileSync('openssl', ['genpkey', '-algorithm', 'RSA', '-out', join(one.dir, 'box.key')], { stdio: 'ignore' });
+  await expect(boxKey(one.tables, one.clock)).rejects.toMatchObject({ code: 'BOX_KEY_BAD' });
+});
+
+test('a claim binds the box, waits for the center, and survives a restart; its password lies sealed', async () => {
+  const { dir, tables, clock, db } = box();
+  const claims = new Claims(tables, clock);
+  expect(await claims.membership()).toBeNull();
+  const bound = await claims.bind(claim());
+  expect(bound).toMatchObject({ claim: { state: 'pending', site: 'store-7' }, password: 'broker canary passw0rd' });
+  expect(bound.claim.center).not.toHaveProperty('password');
+  await claims.confirm(bound.claim.id);
+  for (const file of readdirSync(dir)) expect(readFileSync(join(dir, file)).includes('canary')).toBe(false);
+  db.close();
+  const again = new Claims(box(dir).tables, clock);
+  expect(await again.membership()).toMatchObject({
+    claim: { state: 'active', box: 'box-1' },
+    centerKeys: [claim().center.key],
+  });
+});
+
+test('the same file twice is one claim; another center is refused; a used one stays used', async () => {
+  const { tables, clock } = box();
+  const claims = new Claims(tables, clock);
+  const first = await claims.bind(claim());
+  expect((await claims.bind(claim())).claim.id).toBe(first.claim.id);
+  await expect(claims.bind(claim({ box: 'box-2' }))).rejects.toMatchObject({ code: 'CLAIMED' });
+  await claims.end('opt-out');
+  expect(await claims.membership()).toBeNull();
+  await expect(claims.bind(claim())).rejects.toMatchObject({ code: 'CLAIM_USED' });
+});
+
+test('a power cut between claim and key heals at the next start', async () => {
+  const { tables, clock, db } = box();
+  const key = claim().center.key;
+  db.tables.claims.add({ id: 'X', file: claim(), fingerprint: 'f', state: 'pending', atMs: 1 });
+  expect(db.tables.keys.current('center')).toBeNull();
+  expect((await new Claims(tables, clock).membership())?.centerKeys).toEqual([key]);
+});
+
+test('a claim that cannot be used says which key is wrong; an expired one says so', async () => {
+  const { tables, clock } = box();
+  const claims = new Claims(tables, clock);
+  const wrong: [unknown, RegExp][] = [
+    [{}, /schema/],
+    [claim({}, { key: 'short' }), /center\.key/],
+    [claim({}, { broker: 'https://x' }), /center\.broker/],
+    [claim({}, { upload: 'ftp://x' }), /center\.upload/],
+    [claim({ site: '../x' }), /site/],
+  ];
+  for (const [data, message] of wrong) {
+    await expect(claims.bind(data)).rejects.toMatchObject({
+      code: 'CLAIM_INVALID',
+      message: expect.stringMatching(message),
+    });
+  }
+  await expect(claims.bind(claim({ expiresAt: '2026-06-03T14:59:59.000Z' }))).rejects.toMatchObject({
+    code: 'CLAIM_EXPIRED',
+  });
+  expect(keyFingerprint(claim().center.key)).toMatch(/^([0-9A-F]{4} ){4}[0-9A-F]{4}$/);
+});
+
+test('the first start gives one code, once; it opens in any spelling; a new one closes it', async () => {
+  const { dir, tables, clock } = box();
+  const logins = new Logins(tables, clock);
+  const code = (await logins.firstCode())!;
+  expect(code).toMatch(/^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/);
+  expect(await logins.firstCode()).toBeNull();
+  for (const typed of [
+    code,
+    code.toLowerCase(),
+    code.replace('-', ' '),
+    ` ${code.replaceAll('0', 'o').replaceAll('1', 'l')}`,
+  ]) {
+    expect(await logins.verify(typed)).toEqual({ name: 'technician', role: 'technician' });
+  }
+  expect(await logins.verify('0000-0000')).toBeNull();
+  expect(await logins.verify('')).toBeNull();
+  for (const file of readdirSync(dir)) expect(readFileSync(join(dir, file)).includes(code)).toBe(false);
+  const next = await logins.newTechnicianCode(NOW + 1_000);
+  expect(await logins.verify(code)).toBeNull();
+  expect((await logins.verify(next))?.role).toBe('technician');
+  await clock.advance(1_000);
+  expect(await logins.verify(next)).toBeNull();
+});
+
+test('owner and viewer log in with passwords of their own; short ones and taken names are refused', async () => {
+  const { tables, clock } = box();
+  const logins = new Logins(tables, clock);
+  await logins.setPassword('Ms Lee', 'owner', 'four words are good');
+  await logins.setPassword('Clerk', 'viewer', 'another long password');
+  expect(await logins.verify('four words are good')).toEqual({ name: 'Ms Lee', role: 'owner' });
+  await expect(logins.setPassword('x', 'viewer', 'short')).rejects.toMatchObject({ code: 'PASSWORD_SHORT' });
+  await expect(logins.setPassword('Ms Lee', 'viewer', 'another long password')).rejects.toMatchObject({
+    code: 'LOGIN_TAKEN',
+  });
+  await expect(logins.setPassword('<b>', 'viewer', 'another long password')).rejects.toMatchObject({
+    code: 'LOGIN_NAME_BAD',
+  });
+  expect(JSON.stringify(await logins.list())).not.toContain('scrypt');
+});
+
+test('password hashes are salted, and nonsense fits nothing', async () => {
+  const hash = await hashPassword('pass');
+  expect(hash).not.toBe(await hashPassword('pass'));
+  expect(await passwordFits('pass', hash)).toBe(true);
+  expect(await passwordFits('Pass', hash)).toBe(false);
+  for (const text of ['', 'pass', 'scrypt$1', 'scrypt$2$1$1$AAAA$AAAA'])
+    expect(await passwordFits('pass', text)).toBe(false);
+  expect(readCode('abc')).toBeNull();
+  expect(new Set(Array.from({ length: 50 }, newCode)).size).toBe(50);
+});
+
+test("the certificate of the page: browsers' algorithm, all names, kept, renewed in time or for a new address", async () => {
+  const { dir, tables, clock } = box();
+  const ports = { tables, clock, log: silentLog };
+  const names = ['box.local', '192.168.7.20', 'not a name!'];
+  const first = await pageCertificate(ports, names);
+  writeFileSync(join(dir, 'c.pem'), first.cert);
+  const text = execFileSync('openssl', ['x509', '-in', join(dir, 'c.pem'), '-noout', '-text']).toString();
+  for (const part of [
+    'prime256v1',
+    'DNS:localhost',
+    'DNS:box.local',
+    'IP Address:192.168.7.20',
+    'IP Address:127.0.0.1',
+    'CA:FALSE',
+  ]) {
+    expect(text).toContain(part);
+  }
+  expect(statSync(join(dir, 'page.pem')).mode & 0o777).toBe(0o600);
+  expect(await pageCertificate(ports, names)).toEqual({ ...first, fresh: false });
+  const moved = await pageCertificate(ports, ['192.168.7.21']);
+  expect(moved.fresh).toBe(true);
+  await clock.advance(370 * 86_400_000);
+  expect((await pageCertificate(ports, ['192.168.7.21'])).fresh).toBe(true);
+  writeFileSync(join(dir, 'page.pem'), 'broken');
+  expect((await pageCertificate(ports, [])).fresh).toBe(true);
+});
+
+test('a server runs with it, and a client that trusts it connects', async () => {
+  const { tables } = box();
+  const clock = new FakeClock(Date.now());
+  const page = await pageCertificate({ tables, clock, log: silentLog }, []);
+  const server = createServer({ key: page.key, cert: page.cert }, (_, response) => response.end('hello'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const status = await new Promise((resolve, reject) => {
+    get({ host: 'localhost', port, ca: page.cert, agent: false }, (r) => resolve(r.resume().statusCode)).on(
+      'error',
+      reject,
+    );
+  });
+  expect(status).toBe(200);
+});
+
+test('a foreign private key signs nothing in the name of the box', async () => {
+  const { tables, clock } = box();
+  const mine = await boxKey(tables, clock);
+  const other = box();
+  await boxKey(other.tables, other.clock);
+  const key = createPrivateKey(readFileSync(join(other.dir, 'box.key')));
+  expect(publicKeyText(key)).not.toBe(mine.keyId);
+  expect(verifyEd25519(publicKeyFromText(mine.keyId), Buffer.from('x'), sign(null, Buffer.from('x'), key))).toBe(false);
+});
