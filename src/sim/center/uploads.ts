@@ -99,7 +99,7 @@ export class Uploads {
   async #save(known: ClipRecord | undefined, manifest: Manifest, envelope: SignedManifest): Promise<void> {
     // Another file under the same clip id (the box made it anew): what was begun is of no use.
     const same = known?.manifest.file.sha256 === manifest.file.sha256;
-    if (known?.upload != null && !same) await this.#drop(known.upload);
+    if (known !== undefined && known.upload !== null && !same) await this.#drop(known.upload);
     this.#o.db.saveClip({
       clip: manifest.clip,
       site: manifest.site,
@@ -107,7 +107,7 @@ export class Uploads {
       camera: manifest.camera,
       manifest,
       envelope,
-      state: same && known?.upload != null ? 'receiving' : 'expected',
+      state: same && known?.upload !== null && known?.upload !== undefined ? 'receiving' : 'expected',
       upload: same ? (known?.upload ?? null) : null,
       receipt: null,
       announcedAt: known?.announcedAt ?? this.#o.clock.now(),

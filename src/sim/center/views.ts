@@ -142,7 +142,10 @@ export function clipView(clip: ClipRecord, box: BoxRecord | undefined): ClipView
 
 function check(clip: ClipRecord, box: BoxRecord | undefined): string | null {
   try {
-    openEnvelope(clip.envelope, { payloadType: MANIFEST_TYPE, trusted: box?.key == null ? [] : [box.key] });
+    openEnvelope(clip.envelope, {
+      payloadType: MANIFEST_TYPE,
+      trusted: box === undefined || box.key === null ? [] : [box.key],
+    });
     return null;
   } catch (error) {
     return toErrorData(error).code;

@@ -1,0 +1,487 @@
+import { backoffMs } from '../base/backoff.js';
+import { BluelightError, errorMessage, isAbort, toErrorData } from '../base/errors.js';
+import { ulid } from '../base/ids.js';
+import type { Log } from '../base/log.js';
+import { signedManifest, type Priority, type SignedManifest } from '../contract/clip.js';
+import type { MotionEvent } from '../contract/motion.js';
+import type { Door, Party } from '../contract/policy.js';
+import type { ClipChange, StoredClip } from '../store/clips.js';
+import type { ClipFile } from './file.js';
+import { fileName } from './manifest.js';
+import { MotionClips } from './motion-clips.js';
+import type { MotionSettings } from './motion-plan.js';
+import type { ClipTable, Lease, SendOutcome, UplinkPort, Waiting } from './ports.js';
+import { isDenial, isFinal, prepare, roleOf, type Prepared, type PrepareOptions } from './prepare.js';
+import { decodeParty, encodeParty } from './party.js';
+
+export type { FootagePort, GatePort, Lease, UplinkPort } from './ports.js';
+export { ClipFile } from './file.js';
+export { writeClipToFile } from './local.js';
+
+export interface ClipsOptions extends Omit<PrepareOptions, 'closeWaitMs'> {
+  log: Log;
+  table: ClipTable;
+  uplinks: UplinkPort;
+  /** Ranges that wait to be sent; the ring keeps them. */
+  setLeases: (leases: Lease[]) => void;
+  /** A clip is in a new state, or further on its way. */
+  onState: (clip: StoredClip) => void | Promise<void>;
+  motion: MotionSettings & { rendition: 'original' | 'proxy' };
+  closeWaitMs?: number;
+  /** Clips of motion events that could not be sent for so long are given up. */
+  autoMaxAgeMs?: number;
+  random?: () => number;
+}
+
+export interface ClipRequest {
+  camera: string;
+  fromMs: number;
+  toMs: number;
+  rendition: 'original' | 'proxy';
+  priority: Priority;
+  party: Party;
+  door: Door;
+  reason: string;
+  caseNo?: string;
+  job?: string;
+  motionEvent?: string;
+  piece?: number;
+  /** False: it stays on the box, for the owner's own use. */
+  send: boolean;
+}
+
+export interface OpenedClip {
+  name: string;
+  bytes: number;
+  sha256: string;
+  manifest: SignedManifest;
+  file: ClipFile;
+}
+
+export interface Clips {
+  /** Takes up what waited before a restart. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /**
+   * The clip, queued or local; null: this piece of this motion event is already there.
+   * @throws BluelightError for local clips: a `DenialCode`, NO_COVERAGE
+   */
+  request(request: ClipRequest): Promise<StoredClip | null>;
+  /** A motion event began, goes on or ended. */
+  motion(event: MotionEvent): void;
+  /** Something changed that a waiting clip may wait for: a closed segment, the policy, an uplink. */
+  kick(): void;
+  /** Puts back what the policy withheld, after the policy changed. */
+  retryWithheld(codes: readonly string[]): Promise<number>;
+  list(ask: { camera?: string; limit: number }): Promise<StoredClip[]>;
+  get(id: string): Promise<StoredClip | null>;
+  manifest(id: string): Promise<SignedManifest | null>;
+  /** A clip as a file, for a person on the box; asks the gate in that person's name. */
+  open(id: string, who: { party: Party; door: Door }): Promise<OpenedClip>;
+}
+
+const RETRY = { firstMs: 1_000, factor: 2, maxMs: 300_000 };
+const DAY_MS = 86_400_000;
+
+export function createClips(options: ClipsOptions): Clips {
+  return new Engine(options);
+}
+
+class Engine implements Clips {
+  readonly #o: ClipsOptions;
+  readonly #prepare: PrepareOptions;
+  readonly #log: Log;
+  readonly #stop = new AbortController();
+  readonly #motion: MotionClips;
+  #wake: AbortController | undefined;
+  #again = false;
+  #current: { clip: StoredClip; abort: AbortController } | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: ClipsOptions) {
+    this.#o = options;
+    this.#prepare = { ...options, closeWaitMs: options.closeWaitMs ?? 30_000 };
+    this.#log = options.log.child({ room: 'clips' });
+    const { clock } = options;
+    this.#motion = new MotionClips({ clock, log: this.#log, settings: options.motion }, (plan) =>
+      this.request({
+        camera: plan.camera,
+        fromMs: plan.fromMs,
+        toMs: plan.toMs,
+        rendition: options.motion.rendition,
+        priority: 'auto',
+        party: { kind: 'agent' },
+        door: 'auto',
+        reason: 'motion',
+        motionEvent: plan.event,
+        piece: plan.piece,
+        send: true,
+      }),
+    );
+  }
+
+  async start(): Promise<void> {
+    const recent = await this.#o.table.list({ fromMs: this.#o.clock.now() - DAY_MS, limit: 10_000 });
+    this.#motion.resume(recent);
+    await this.#lease();
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new BluelightError('SHUTDOWN', 'the agent stops'));
+    this.#wake?.abort();
+    this.#motion.stop();
+    await this.#running;
+  }
+
+  async request(request: ClipRequest): Promise<StoredClip | null> {
+    const { table, clock } = this.#o;
+    const id = ulid(clock.now());
+    const inserted = await table.insert({
+      id,
+      camera: request.camera,
+      fromMs: request.fromMs,
+      toMs: request.toMs,
+      rendition: request.rendition,
+      priority: request.priority,
+      state: request.send ? 'queued' : 'local',
+      detail: '',
+      motionEvent: request.motionEvent ?? null,
+      piece: request.piece ?? 0,
+      createdMs: clock.now(),
+      requester: encodeParty(request.party, request.door),
+      reason: request.reason,
+      caseNo: request.caseNo,
+      job: request.job,
+    });
+    if (!inserted) return null;
+    const clip = (await table.get(id))!;
+    await this.#o.onState(clip);
+    if (!request.send) return this.#makeLocal(clip, request);
+    await this.#lease();
+    if (this.#current !== undefined && preempts(clip, this.#current.clip)) this.#current.abort.abort();
+    this.kick();
+    return clip;
+  }
+
+  motion(event: MotionEvent): void {
+    this.#motion.take(event);
+  }
+
+  kick(): void {
+    this.#again = true;
+    this.#wake?.abort();
+  }
+
+  async retryWithheld(codes: readonly string[]): Promise<number> {
+    const withheld = await this.#o.table.list({ states: ['withheld'], limit: 10_000 });
+    let count = 0;
+    for (const clip of withheld) {
+      if (!codes.some((code) => clip.detail.startsWith(`${code}:`))) continue;
+      await this.#change(clip, { state: 'queued', detail: '', notBeforeMs: 0 });
+      count++;
+    }
+    if (count > 0) this.kick();
+    return count;
+  }
+
+  list(ask: { camera?: string; limit: number }): Promise<StoredClip[]> {
+    return this.#o.table.list(ask);
+  }
+
+  get(id: string): Promise<StoredClip | null> {
+    return this.#o.table.get(id);
+  }
+
+  async manifest(id: string): Promise<SignedManifest | null> {
+    const clip = await this.get(id);
+    const text = clip?.manifest ?? null;
+    return text === null ? null : signedManifest.parse(JSON.parse(text));
+  }
+
+  async open(id: string, who: { party: Party; door: Door }): Promise<OpenedClip> {
+    const clip = await this.get(id);
+    if (clip === null) throw new BluelightError('CLIP_UNKNOWN', `there is no clip ${id}`);
+    const prepared = await prepare(this.#prepare, clip, who, this.#stop.signal);
+    if (prepared.do !== 'ready') throw notReady(prepared);
+    const { file, sha256, manifest } = prepared;
+    return { name: fileName(clip), bytes: file.bytes, sha256, manifest, file };
+  }
+
+  /** Waits for the end of the range to be on disk, then hashes and signs; nothing is copied. */
+  async #makeLocal(clip: StoredClip, who: { party: Party; door: Door }): Promise<StoredClip> {
+    try {
+      for (let known = clip; ;) {
+        const prepared = await prepare(this.#prepare, known, who, this.#stop.signal);
+        if (prepared.do === 'ready') {
+          await this.#o.gate.finished(prepared.grant, { outcome: 'done', bytes: 0, why: 'clip made' });
+          return await this.#change(known, described(prepared));
+        }
+        if (prepared.do === 'split') known = await this.#split(known, prepared);
+        else if (prepared.do === 'wait') {
+          await this.#o.clock.sleep(Math.max(500, prepared.untilMs - this.#o.clock.now()), this.#stop.signal);
+        } else throw notReady(prepared);
+      }
+    } catch (error) {
+      const data = toErrorData(error);
+      await this.#change(clip, { detail: `${data.code}: ${data.message}` });
+      throw error;
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        const untilMs = await this.#step();
+        if (untilMs !== undefined) await this.#idle(untilMs);
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        this.#log.error({ error: toErrorData(error) }, 'the queue of clips had to pause');
+        await this.#idle(this.#o.clock.now() + 5_000);
+      }
+    }
+  }
+
+  /** One clip, one attempt. Gives the wall clock at which to look again if there is nothing to do. */
+  async #step(): Promise<number | undefined> {
+    const { table, uplinks, clock } = this.#o;
+    const rows = await table.list({ states: ['queued', 'uploading'], limit: 1_000 });
+    const plan = uplinks.plan(rows.map(waiting));
+    if (plan.do === 'wait') return plan.untilMs ?? clock.now() + 60_000;
+    const clip = rows.find((row) => row.id === plan.id);
+    if (clip === undefined) return clock.now() + 1_000;
+    const abort = new AbortController();
+    const end = (): void => abort.abort();
+    this.#stop.signal.addEventListener('abort', end, { once: true });
+    this.#current = { clip, abort };
+    try {
+      await this.#attempt(clip, plan.link, abort.signal);
+    } catch (error) {
+      if (!isAbort(error) && !abort.signal.aborted) await this.#trouble(clip, error);
+    } finally {
+      this.#current = undefined;
+      this.#stop.signal.removeEventListener('abort', end);
+    }
+    await this.#lease();
+    return undefined;
+  }
+
+  async #attempt(clip: StoredClip, link: string, signal: AbortSignal): Promise<void> {
+    const age = this.#o.clock.now() - Date.parse(clip.createdAt);
+    if (clip.priority === 'auto' && age > (this.#o.autoMaxAgeMs ?? 7 * DAY_MS)) {
+      await this.#change(clip, { state: 'failed', detail: 'EXPIRED: no uplink could take it in time' });
+      return;
+    }
+    const who = decodeParty(clip.requester);
+    const prepared = await prepare(this.#prepare, clip, who, signal);
+    switch (prepared.do) {
+      case 'wait':
+        await this.#change(clip, { notBeforeMs: prepared.untilMs, detail: prepared.why });
+        return;
+      case 'withhold':
+        await this.#change(clip, { state: 'withheld', detail: `${prepared.code}: ${prepared.why}` });
+        return;
+      case 'fail':
+        await this.#change(clip, { state: 'failed', detail: `${prepared.code}: ${prepared.why}` });
+        return;
+      case 'split':
+        await this.#split(clip, prepared);
+        return;
+      case 'ready':
+        return this.#send(clip, prepared, link, signal);
+    }
+  }
+
+  async #send(
+    clip: StoredClip,
+    ready: Extract<Prepared, { do: 'ready' }>,
+    link: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { grant, file, manifest, sha256 } = ready;
+    // A new file under the same clip: what the center has of the old one is of no use.
+    const fresh = clip.sha256 !== sha256 ? { uploadUrl: null, uploadOffset: 0, sentBytes: 0 } : {};
+    let known = await this.#change(clip, { state: 'uploading', detail: '', ...described(ready), ...fresh });
+    const outcome = await this.#o.uplinks
+      .upload(
+        {
+          clip: clip.id,
+          box: this.#o.box,
+          fileName: fileName(clip),
+          bytes: file.bytes,
+          sha256,
+          manifest,
+          url: known.uploadUrl,
+          offset: known.uploadOffset,
+          signal: AbortSignal.any([signal, grant.signal]),
+          read: (offset, length) => file.read(offset, length),
+          onProgress: async (at) => {
+            const change = { uploadUrl: at.url, uploadOffset: at.offset, sentBytes: at.offset };
+            known = await this.#change(known, change);
+          },
+        },
+        link,
+      )
+      .catch((error: unknown): SendOutcome => {
+        if (signal.aborted || grant.signal.aborted) return { state: 'stopped' };
+        throw error;
+      });
+    await this.#settle(known, ready, outcome, signal);
+  }
+
+  async #settle(
+    clip: StoredClip,
+    { grant, file }: Extract<Prepared, { do: 'ready' }>,
+    outcome: SendOutcome,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { gate, clock } = this.#o;
+    if (outcome.state === 'delivered') {
+      await gate.finished(grant, { outcome: 'done', bytes: file.bytes, why: `clip ${clip.id} delivered` });
+      const change = { deliveredMs: clock.now(), sentBytes: file.bytes, uploadOffset: file.bytes, uploadUrl: null };
+      await this.#change(clip, { state: 'delivered', detail: '', ...change });
+      return;
+    }
+    const why = outcome.state === 'stopped' ? stopReason(grant.signal, signal) : outcome.message;
+    await gate.finished(grant, { outcome: 'failed', bytes: clip.sentBytes, why });
+    if (outcome.state === 'stopped') {
+      if (grant.signal.aborted && !signal.aborted) {
+        const reason = toErrorData(grant.signal.reason);
+        // An expired grant is asked for again; a withdrawn one is the owner's no.
+        const state = reason.code === 'EXPIRED' ? 'queued' : 'withheld';
+        await this.#change(clip, { state, detail: state === 'queued' ? '' : `${reason.code}: ${reason.message}` });
+      } else await this.#change(clip, { state: 'queued', detail: why });
+      return;
+    }
+    await this.#retry(clip, outcome);
+  }
+
+  async #retry(clip: StoredClip, failed: Extract<SendOutcome, { state: 'failed' }>): Promise<void> {
+    const detail = `${failed.code}: ${failed.message}`;
+    const again: ClipChange = failed.restart
+      ? { uploadUrl: null, uploadOffset: 0, sentBytes: 0, manifest: null, sha256: null }
+      : {};
+    if (!failed.retryable) {
+      await this.#change(clip, { state: 'failed', detail, ...again });
+      return;
+    }
+    // An attempt that got further is not one of a row of failures.
+    const moved = clip.sentBytes > (this.#current?.clip.sentBytes ?? 0);
+    const attempts = moved ? 1 : clip.attempts + 1;
+    const wait = failed.retryAfterMs ?? backoffMs(attempts - 1, RETRY, this.#o.random);
+    await this.#change(clip, { state: 'queued', detail, attempts, notBeforeMs: this.#o.clock.now() + wait, ...again });
+  }
+
+  async #trouble(clip: StoredClip, error: unknown): Promise<void> {
+    const { code, message } = toErrorData(error);
+    this.#log.warn({ clip: clip.id, error: toErrorData(error) }, errorMessage(error));
+    if (isDenial(error)) {
+      await this.#change(clip, { state: 'withheld', detail: `${code}: ${message}` });
+      return;
+    }
+    if (isFinal(error)) {
+      await this.#change(clip, { state: 'failed', detail: `${code}: ${message}` });
+      return;
+    }
+    const known = (await this.#o.table.get(clip.id)) ?? clip;
+    await this.#retry(known, { state: 'failed', code, message, retryable: true, restart: false, retryAfterMs: null });
+  }
+
+  async #split(clip: StoredClip, { first, others }: Extract<Prepared, { do: 'split' }>): Promise<StoredClip> {
+    const who = decodeParty(clip.requester);
+    for (const [i, file] of others.entries()) {
+      await this.request({
+        camera: clip.camera,
+        fromMs: file.startMs,
+        toMs: file.endMs,
+        rendition: clip.rendition === 'proxy' ? 'proxy' : 'original',
+        priority: clip.priority,
+        ...who,
+        reason: clip.reason,
+        ...(clip.caseNo === null ? {} : { caseNo: clip.caseNo }),
+        ...(clip.job === null ? {} : { job: clip.job }),
+        ...(clip.motionEvent === null
+          ? {}
+          : { motionEvent: clip.motionEvent, piece: clip.piece + SPLIT_PIECES * (i + 1) }),
+        send: clip.state !== 'local',
+      });
+    }
+    return this.#change(clip, { coversFromMs: first.startMs, coversToMs: first.endMs });
+  }
+
+  async #change(clip: StoredClip, change: ClipChange): Promise<StoredClip> {
+    const changed = await this.#o.table.update({ id: clip.id, change });
+    await this.#o.onState(changed);
+    return changed;
+  }
+
+  async #lease(): Promise<void> {
+    const rows = await this.#o.table.list({ states: ['queued', 'uploading'], limit: 10_000 });
+    this.#o.setLeases(rows.map(lease));
+  }
+
+  async #idle(untilMs: number): Promise<void> {
+    if (this.#again || this.#stop.signal.aborted) {
+      this.#again = false;
+      return;
+    }
+    this.#wake = new AbortController();
+    try {
+      await this.#o.clock.sleep(Math.max(100, untilMs - this.#o.clock.now()), this.#wake.signal);
+    } catch (error) {
+      if (!isAbort(error)) throw error;
+    } finally {
+      this.#wake = undefined;
+      this.#again = false;
+    }
+  }
+}
+
+/** Numbers of pieces that a split makes lie above those of a long motion event. */
+const SPLIT_PIECES = 1_000;
+const RANK: Record<Priority, number> = { emergency: 0, urgent: 1, routine: 2, auto: 3 };
+
+function preempts(newer: StoredClip, running: StoredClip): boolean {
+  return RANK[newer.priority] < RANK[running.priority];
+}
+
+function waiting(clip: StoredClip): Waiting {
+  return {
+    id: clip.id,
+    priority: clip.priority,
+    createdMs: Date.parse(clip.createdAt),
+    notBeforeMs: clip.notBeforeMs,
+    restBytes: clip.bytes === null ? null : clip.bytes - clip.sentBytes,
+  };
+}
+
+function lease(clip: StoredClip): Lease {
+  const range = clip.covers ?? { fromMs: Date.parse(clip.from), toMs: Date.parse(clip.to) };
+  return { id: `clip:${clip.id}`, camera: clip.camera, role: roleOf(clip), ...range };
+}
+
+function described(ready: Extract<Prepared, { do: 'ready' }>): ClipChange {
+  return {
+    bytes: ready.file.bytes,
+    sha256: ready.sha256,
+    manifest: JSON.stringify(ready.manifest),
+    grantId: ready.grant.id,
+    coversFromMs: ready.planned.startMs,
+    coversToMs: ready.planned.endMs,
+  };
+}
+
+function stopReason(grant: AbortSignal, mine: AbortSignal): string {
+  if (grant.aborted && !mine.aborted) return toErrorData(grant.reason).message;
+  return 'stopped for something more urgent, or by the stop of the agent';
+}
+
+function notReady(prepared: Exclude<Prepared, { do: 'ready' }>): BluelightError {
+  if (prepared.do === 'split') {
+    return new BluelightError('SEVERAL_FILES', 'the format changed in this range: it is several files', {
+      fix: 'ask for each part by itself',
+    });
+  }
+  if (prepared.do === 'wait') return new BluelightError('NOT_YET', prepared.why, { retryable: true });
+  return new BluelightError(prepared.code, prepared.why);
+}

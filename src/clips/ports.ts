@@ -1,0 +1,103 @@
+import type { Grant } from '../contract/grant.js';
+import type { SignedManifest } from '../contract/clip.js';
+import type { AccessRequest } from '../contract/policy.js';
+import type { TableCalls } from '../store/calls.js';
+
+/** One whole segment, as the ring plans it. */
+export interface PlannedSegment {
+  seq: number;
+  startMs: number;
+  endMs: number;
+  /** Of the fragments. */
+  bytes: number;
+  sha256: string;
+  link: string;
+  clock: string;
+  recovered: boolean;
+}
+
+/** Segments that play as one file: one init, decode times that run on. */
+export interface PlannedFile {
+  run: string;
+  initHash: string;
+  initBytes: number;
+  startMs: number;
+  endMs: number;
+  bytes: number;
+  segments: PlannedSegment[];
+}
+
+export interface FootagePlan {
+  files: PlannedFile[];
+  gaps: { fromMs: number; toMs: number; reason: string }[];
+  /** The range reaches into a segment that is still being written. */
+  open: boolean;
+}
+
+/** The ring, as far as clips need it. Planning names no picture; reading takes the grant. */
+export interface FootagePort {
+  plan(ask: { stream: string; fromMs: number; toMs: number }): Promise<FootagePlan>;
+  /** `ftyp` + `moov`. */
+  readInit(grant: Grant, ask: { stream: string; initHash: string }): Promise<Uint8Array>;
+  /** Bytes of a segment's fragments, `offset` counted from the first of them. */
+  readBody(grant: Grant, ask: { stream: string; seq: number; offset: number; length: number }): Promise<Uint8Array>;
+}
+
+/** The gate. `authorise` rejects with a `BluelightError` whose code is a `DenialCode`. */
+export interface GatePort {
+  authorise(request: AccessRequest): Promise<Grant>;
+  finished(grant: Grant, end: { outcome: 'done' | 'failed'; bytes: number; why: string }): Promise<void>;
+}
+
+/** Footage that the ring must not overwrite while a clip waits; the whole list, each time it changes. */
+export interface Lease {
+  id: string;
+  camera: string;
+  role: 'main' | 'sub';
+  fromMs: number;
+  toMs: number;
+}
+
+export interface SendJob {
+  clip: string;
+  box: string;
+  fileName: string;
+  bytes: number;
+  sha256: string;
+  manifest: SignedManifest;
+  url: string | null;
+  offset: number;
+  signal: AbortSignal;
+  read: (offset: number, length: number) => Promise<Uint8Array>;
+  onProgress: (at: { url: string | null; offset: number }) => Promise<void>;
+}
+
+export type SendOutcome =
+  | { state: 'delivered' }
+  | { state: 'stopped' }
+  | {
+      state: 'failed';
+      code: string;
+      message: string;
+      retryable: boolean;
+      restart: boolean;
+      retryAfterMs: number | null;
+    };
+
+export interface Waiting {
+  id: string;
+  priority: 'emergency' | 'urgent' | 'routine' | 'auto';
+  createdMs: number;
+  notBeforeMs: number;
+  restBytes: number | null;
+}
+
+/** The uplinks: what to send next, and sending it. */
+export interface UplinkPort {
+  plan(
+    queue: readonly Waiting[],
+  ): { do: 'upload'; id: string; link: string } | { do: 'wait'; untilMs: number | null; why: string };
+  upload(job: SendJob, link: string): Promise<SendOutcome>;
+}
+
+export type ClipTable = Pick<TableCalls['clips'], 'insert' | 'get' | 'update' | 'list' | 'queue'>;

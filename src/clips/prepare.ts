@@ -1,0 +1,165 @@
+import type { Clock } from '../base/clock.js';
+import { BluelightError, errorCode } from '../base/errors.js';
+import { signedManifest, type SignedManifest } from '../contract/clip.js';
+import type { Grant } from '../contract/grant.js';
+import type { DenialCode, Door, Party } from '../contract/policy.js';
+import { streamId } from '../contract/primitives.js';
+import type { Signer } from '../proof/keys.js';
+import type { StoredClip } from '../store/clips.js';
+import { ClipFile } from './file.js';
+import { buildManifest, signManifest } from './manifest.js';
+import type { FootagePlan, FootagePort, GatePort, PlannedFile } from './ports.js';
+
+export interface PrepareOptions {
+  clock: Clock;
+  site: string;
+  box: string;
+  signer: Signer;
+  footage: FootagePort;
+  gate: GatePort;
+  cameraName: (camera: string) => string;
+  clockOffsetMs: () => number | null;
+  policyVersion: () => number;
+  /** How long after its end a clip waits for the segment that holds its end. */
+  closeWaitMs: number;
+}
+
+export type Prepared =
+  | { do: 'wait'; untilMs: number; why: string }
+  | { do: 'withhold'; code: string; why: string }
+  | { do: 'fail'; code: string; why: string }
+  /** The range is several files: this one is the first, the others are clips of their own. */
+  | { do: 'split'; first: PlannedFile; others: PlannedFile[] }
+  | { do: 'ready'; grant: Grant; file: ClipFile; planned: PlannedFile; sha256: string; manifest: SignedManifest };
+
+const DENIALS: readonly string[] = [
+  'POLICY_DENIED',
+  'OUTSIDE_HOURS',
+  'PAUSED_BY_OWNER',
+  'OWNER_APPROVAL_REQUIRED',
+  'NOT_ENROLLED',
+] satisfies DenialCode[];
+
+export function isDenial(error: unknown): error is BluelightError {
+  return error instanceof BluelightError && DENIALS.includes(error.code);
+}
+
+export function roleOf(clip: { rendition: string }): 'main' | 'sub' {
+  return clip.rendition === 'proxy' ? 'sub' : 'main';
+}
+
+/** From a row to a file with a signed manifest, under a grant for exactly the segments that it holds. */
+export async function prepare(
+  options: PrepareOptions,
+  clip: StoredClip,
+  who: { party: Party; door: Door },
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const now = options.clock.now();
+  const range = clip.covers ?? { fromMs: Date.parse(clip.from), toMs: Date.parse(clip.to) };
+  if (now < range.toMs) return { do: 'wait', untilMs: range.toMs, why: 'the end of the range is still to come' };
+  const stream = streamId(clip.camera, roleOf(clip));
+  const plan = await options.footage.plan({ stream, ...range });
+  if (plan.open && now < range.toMs + options.closeWaitMs) {
+    return { do: 'wait', untilMs: now + 2_000, why: 'the last segment is still being written' };
+  }
+  const [first, ...others] = plan.files;
+  if (first === undefined) {
+    const reason = plan.gaps[0]?.reason ?? 'not recorded';
+    return { do: 'fail', code: 'NO_COVERAGE', why: `nothing of this range is recorded (${reason})` };
+  }
+  if (others.length > 0) return { do: 'split', first, others };
+  const granted = await ask(options, clip, who, first);
+  if ('do' in granted) return granted;
+  const { grant, planned } = granted;
+  const file = new ClipFile(options.footage, stream, planned, grant);
+  return { do: 'ready', grant, file, planned, ...(await proof(options, clip, who.party, granted, plan, file, signal)) };
+}
+
+/** The gate is asked for what would really leave. Segments that reach out of the hours are left out, not cut. */
+async function ask(
+  options: PrepareOptions,
+  clip: StoredClip,
+  who: { party: Party; door: Door },
+  planned: PlannedFile,
+): Promise<{ grant: Grant; planned: PlannedFile } | Extract<Prepared, { do: 'withhold' }>> {
+  const authorise = (file: PlannedFile): Promise<Grant> =>
+    options.gate.authorise({
+      ...who,
+      kind: 'clip',
+      camera: clip.camera,
+      range: { fromMs: file.startMs, toMs: file.endMs },
+      reason: clip.reason,
+      ...(clip.caseNo === null ? {} : { case: clip.caseNo }),
+    });
+  try {
+    return { grant: await authorise(planned), planned };
+  } catch (error) {
+    if (!isDenial(error)) throw error;
+    const inner = error.code === 'OUTSIDE_HOURS' ? within(planned, Date.parse(clip.from), Date.parse(clip.to)) : null;
+    if (inner === null) return { do: 'withhold', code: error.code, why: error.message };
+    try {
+      return { grant: await authorise(inner), planned: inner };
+    } catch (second) {
+      if (!isDenial(second)) throw second;
+      return { do: 'withhold', code: second.code, why: second.message };
+    }
+  }
+}
+
+/** The segments that lie wholly inside of what was asked; null if that is none, or all. */
+function within(file: PlannedFile, fromMs: number, toMs: number): PlannedFile | null {
+  const segments = file.segments.filter((segment) => segment.startMs >= fromMs && segment.endMs <= toMs);
+  if (segments.length === 0 || segments.length === file.segments.length) return null;
+  return {
+    ...file,
+    startMs: segments[0]!.startMs,
+    endMs: segments.at(-1)!.endMs,
+    bytes: file.initBytes + segments.reduce((sum, segment) => sum + segment.bytes, 0),
+    segments,
+  };
+}
+
+/** Closed segments never change, so that what an earlier attempt hashed and signed is still true. */
+async function proof(
+  options: PrepareOptions,
+  clip: StoredClip,
+  party: Party,
+  granted: { grant: Grant; planned: PlannedFile },
+  plan: FootagePlan,
+  file: ClipFile,
+  signal: AbortSignal,
+): Promise<{ sha256: string; manifest: SignedManifest }> {
+  const { planned, grant } = granted;
+  const same = clip.covers?.fromMs === planned.startMs && clip.covers.toMs === planned.endMs;
+  if (same && clip.manifest !== null && clip.sha256 !== null && clip.bytes === file.bytes) {
+    const kept = signedManifest.safeParse(JSON.parse(clip.manifest));
+    if (kept.success && kept.data.signatures[0]?.keyid === options.signer.keyId) {
+      return { sha256: clip.sha256, manifest: kept.data };
+    }
+  }
+  const sha256 = await file.hash(signal);
+  const manifest = buildManifest(options.signer.keyId, {
+    site: options.site,
+    box: options.box,
+    clip,
+    cameraName: options.cameraName(clip.camera),
+    role: roleOf(clip),
+    file: planned,
+    gaps: plan.gaps,
+    offsets: file.offsets,
+    sha256,
+    grant: grant.id,
+    party,
+    clockOffsetMs: options.clockOffsetMs(),
+    policyVersion: options.policyVersion(),
+    madeMs: options.clock.now(),
+  });
+  return { sha256, manifest: signManifest(manifest, options.signer) };
+}
+
+/** Trouble with the footage itself: no later attempt mends it. */
+export function isFinal(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'FOOTAGE_DAMAGED' || code === 'FOOTAGE_GONE' || code === 'NO_COVERAGE';
+}

@@ -1,0 +1,279 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { silentLog } from '../../src/base/log.js';
+import { writeClipToFile } from '../../src/clips/index.js';
+import type { Center } from '../../src/center/index.js';
+import type { ClaimFile } from '../../src/contract/messages.js';
+import { preAuthEncoding } from '../../src/proof/dsse.js';
+import { publicKeyFromText, type Signer } from '../../src/proof/keys.js';
+import { startVirtualCenter, type VirtualCenter } from '../../src/sim/center/index.js';
+import { box, newSigner, store, tempDir } from '../center/rig.js';
+import { until } from '../center/mosquitto.js';
+import { faultProxy } from '../uplinks/proxy.js';
+import { clipRoom, clock, fakeGate, fakeRing, footageBytes, type FakeGate, type FakeRing } from './rig.js';
+
+let center: VirtualCenter;
+let agent: Center;
+let signer: Signer;
+let state: ReturnType<typeof store>;
+let claim: ClaimFile;
+let ring: FakeRing;
+let gate: FakeGate;
+
+beforeEach(async () => {
+  center = await startVirtualCenter({ clock, log: silentLog, dir: tempDir() });
+  signer = newSigner();
+  state = store();
+  claim = center.claimFile('main-st', 'box-1');
+  agent = box(claim, state.calls, signer);
+  agent.start();
+  await until(() => center.boxes().some((known) => known.key === signer.keyId));
+  ring = fakeRing(clock.now() - 60_000);
+  gate = fakeGate();
+});
+
+afterEach(async () => {
+  await agent.stop('shutdown');
+  await center.close();
+  state.close();
+});
+
+function parts(): Parameters<typeof clipRoom>[1] {
+  return { calls: state.calls, signer, ring, gate };
+}
+
+function ask(
+  fromS: number,
+  toS: number,
+  more: object = {},
+): Parameters<ReturnType<typeof clipRoom>['clips']['request']>[0] {
+  return {
+    camera: 'north',
+    fromMs: ring.startMs + fromS * 1000,
+    toMs: ring.startMs + toS * 1000,
+    rendition: 'original',
+    priority: 'routine',
+    party: { kind: 'operator', operator: 'o1', agency: 'pd', role: 'analyst' },
+    door: 'mqtt',
+    reason: 'case 7',
+    send: true,
+    ...more,
+  };
+}
+
+/** The clip put together by hand: init and bodies of whole seconds. */
+function expected(from: number, to: number): Buffer {
+  const { init, bodies } = footageBytes();
+  return Buffer.concat([init, ...bodies.slice(from, to)]);
+}
+
+function shaOf(path: string): string {
+  return execFileSync('sha256sum', [path]).toString().slice(0, 64);
+}
+
+test('a clip arrives byte-exact, plays, and its manifest verifies with openssl', async () => {
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  const clip = (await room.clips.request(ask(1.4, 4.2)))!;
+  await until(() => center.clips()[0]?.state === 'delivered');
+  await until(async () => (await room.clips.get(clip.id))?.state === 'delivered');
+  const path = center.clipPath(clip.id)!;
+  expect(readFileSync(path).equals(expected(1, 5))).toBe(true);
+  expect(shaOf(path)).toBe((await room.clips.get(clip.id))!.sha256);
+  expect(room.states).toEqual(['queued', 'uploading', 'delivered']);
+  // The gate was asked for the whole segments that left, in the name of who asked.
+  expect(gate.requests[0]).toMatchObject({
+    range: { fromMs: ring.startMs + 1000, toMs: ring.startMs + 5000 },
+    party: { kind: 'operator', operator: 'o1' },
+  });
+  expect(gate.ends).toEqual([{ outcome: 'done', bytes: expected(1, 5).length, why: `clip ${clip.id} delivered` }]);
+
+  const probe = execFileSync('ffprobe', [
+    '-v',
+    'error',
+    '-count_packets',
+    '-show_entries',
+    'stream=nb_read_packets',
+    '-of',
+    'csv=p=0',
+    path,
+  ]);
+  expect(Number(probe.toString())).toBe(60);
+
+  const dir = mkdtempSync(join(tmpdir(), 'bluelight-verify-'));
+  const envelope = (await room.clips.manifest(clip.id))!;
+  const pem = publicKeyFromText(signer.keyId).export({ type: 'spki', format: 'pem' });
+  writeFileSync(join(dir, 'key.pem'), pem);
+  writeFileSync(join(dir, 'pae'), preAuthEncoding(envelope.payloadType, Buffer.from(envelope.payload, 'base64')));
+  writeFileSync(join(dir, 'sig'), Buffer.from(envelope.signatures[0]!.sig, 'base64'));
+  const verified = execFileSync(
+    'openssl',
+    ['pkeyutl', '-verify', '-pubin', '-inkey', 'key.pem', '-rawin', '-in', 'pae', '-sigfile', 'sig'],
+    { cwd: dir },
+  );
+  expect(verified.toString()).toContain('Verified Successfully');
+  await room.stop();
+});
+
+test('an upload cut again and again goes on where it was and arrives once', async () => {
+  const size = expected(0, 8).length;
+  const url = new URL(claim.center.upload);
+  const proxy = await faultProxy(Number(url.port), [
+    Math.floor(size * 0.2),
+    Math.floor(size * 0.3),
+    Math.floor(size * 0.3),
+  ]);
+  url.port = String(proxy.port);
+  const cut = { ...claim, center: { ...claim.center, upload: url.href } };
+  const chunkBytes = 64 * 1024;
+  const room = clipRoom(cut, parts(), { chunkBytes });
+  await room.clips.start();
+  const clip = (await room.clips.request(ask(0, 8)))!;
+  await until(async () => (await room.clips.get(clip.id))?.state === 'delivered', 20_000);
+  expect(proxy.cuts).toBe(3);
+  expect(shaOf(center.clipPath(clip.id)!)).toBe((await room.clips.get(clip.id))!.sha256);
+  expect(center.clips()).toHaveLength(1);
+  // Headers and manifests aside, at most one chunk was sent again per cut.
+  expect(proxy.sent).toBeLessThan(size + 3 * chunkBytes + 100_000);
+  const counted = room.uplinks.status()[0]!;
+  expect(counted.sent).toBeGreaterThan(size);
+  await room.stop();
+  await proxy.close();
+});
+
+test('a restart in the middle goes on from the stored offset', async () => {
+  const size = expected(0, 8).length;
+  const url = new URL(claim.center.upload);
+  const proxy = await faultProxy(Number(url.port));
+  url.port = String(proxy.port);
+  const slow = { ...claim, center: { ...claim.center, upload: url.href } };
+  const first = clipRoom(slow, parts(), { chunkBytes: 64 * 1024 });
+  await first.clips.start();
+  const clip = (await first.clips.request(ask(0, 8)))!;
+  await until(async () => (await first.clips.get(clip.id))!.sentBytes > size / 4);
+  await first.stop();
+  const stopped = (await state.calls.clips.get(clip.id))!;
+  expect(stopped.state).toBe('queued');
+  expect(stopped.uploadUrl).not.toBeNull();
+  const before = proxy.sent;
+
+  const second = clipRoom(slow, parts(), { chunkBytes: 64 * 1024 });
+  await second.clips.start();
+  await until(async () => (await second.clips.get(clip.id))?.state === 'delivered');
+  expect(proxy.sent - before).toBeLessThan(size - stopped.uploadOffset + 64 * 1024 + 50_000);
+  expect(shaOf(center.clipPath(clip.id)!)).toBe(stopped.sha256);
+  await second.stop();
+  await proxy.close();
+});
+
+test('other bytes than the manifest says are never delivered', async () => {
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  const read = ring.readBody.bind(ring);
+  let calls = 0;
+  // The disk lies only after the hash was taken: the center must find it.
+  ring.readBody = async (grant, at) => {
+    calls++;
+    ring.corrupt = calls > 2;
+    return read(grant, at);
+  };
+  const clip = (await room.clips.request(ask(0, 2)))!;
+  await until(async () => (await room.clips.get(clip.id))?.detail.startsWith('HASH_MISMATCH') === true);
+  expect(center.clips()[0]!.state).toBe('expected');
+  expect((await room.clips.get(clip.id))!.uploadUrl).toBeNull();
+  ring.readBody = read;
+  ring.corrupt = false;
+  await until(async () => (await room.clips.get(clip.id))?.state === 'delivered');
+  expect(shaOf(center.clipPath(clip.id)!)).toBe(shaOfBytes(expected(0, 2)));
+  await room.stop();
+});
+
+function shaOfBytes(bytes: Buffer): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'bluelight-')), 'x');
+  writeFileSync(file, bytes);
+  return shaOf(file);
+}
+
+test('footage that no longer has its recorded hash is not sent at all', async () => {
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  ring.corrupt = true;
+  const clip = (await room.clips.request(ask(0, 2)))!;
+  await until(async () => (await room.clips.get(clip.id))?.state === 'failed');
+  expect((await room.clips.get(clip.id))!.detail).toMatch(/^FOOTAGE_DAMAGED/);
+  expect(center.clips()).toHaveLength(0);
+  await room.stop();
+});
+
+test('what the policy refuses is withheld and not one byte leaves', async () => {
+  const room = clipRoom(claim, parts());
+  gate.allow = () => false;
+  await room.clips.start();
+  const clip = (await room.clips.request(ask(0, 2)))!;
+  await until(async () => (await room.clips.get(clip.id))?.state === 'withheld');
+  expect((await room.clips.get(clip.id))!.detail).toMatch(/^POLICY_DENIED/);
+  expect(ring.reads).toBe(0);
+  expect(center.clips()).toHaveLength(0);
+  gate.allow = () => true;
+  expect(await room.clips.retryWithheld(['POLICY_DENIED'])).toBe(1);
+  await until(async () => (await room.clips.get(clip.id))?.state === 'delivered');
+  await room.stop();
+});
+
+test('a withdrawn grant stops a running upload', async () => {
+  const room = clipRoom(claim, parts(), { chunkBytes: 16 * 1024 });
+  await room.clips.start();
+  const clip = (await room.clips.request(ask(0, 8)))!;
+  await until(async () => (await room.clips.get(clip.id))!.sentBytes > 0);
+  gate.revoke();
+  await until(async () => (await room.clips.get(clip.id))?.state === 'withheld', 2_000);
+  const { reads } = ring;
+  expect(center.clips()[0]!.state).toBe('receiving');
+  expect(ring.reads).toBe(reads);
+  expect(gate.ends.at(-1)!.outcome).toBe('failed');
+  await room.stop();
+});
+
+test('a motion event becomes a clip with its rolls, once its last segment is closed', async () => {
+  ring = fakeRing(clock.now() - 3_000);
+  ring.openFromMs = ring.startMs + 2_000;
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  const utc = (s: number): string => new Date(ring.startMs + s * 1000).toISOString();
+  const event = { id: '01HQ0000000000000000000001', camera: 'north', decidedAt: utc(1.5), score: 1, reason: 'zone' };
+  room.clips.motion({ ...event, phase: 'start', start: utc(1.2), end: null });
+  room.clips.motion({ ...event, phase: 'end', start: utc(1.2), end: utc(1.6) });
+  await until(async () => (await room.clips.list({ limit: 5 })).length === 1);
+  await until(async () => (await room.clips.list({ limit: 5 }))[0]!.detail.includes('still being written'));
+  expect(center.clips()).toHaveLength(0);
+  ring.openFromMs = Infinity;
+  room.clips.kick();
+  await until(() => center.clips()[0]?.state === 'delivered');
+  expect(center.clips()[0]!.manifest).toMatchObject({
+    requester: 'agent',
+    covers: { from: utc(0), to: utc(3) },
+    asked: { from: utc(0.2), to: utc(2.6) },
+  });
+  await room.stop();
+});
+
+test('a clip made on the box is written with its manifest and sha256sum agrees', async () => {
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  const owner = { party: { kind: 'local', role: 'owner', name: 'anna' }, door: 'socket' } as const;
+  const clip = (await room.clips.request(ask(2, 4, { ...owner, send: false })))!;
+  expect(clip.state).toBe('local');
+  const opened = await room.clips.open(clip.id, owner);
+  const dir = mkdtempSync(join(tmpdir(), 'bluelight-clip-'));
+  const { file } = await writeClipToFile(
+    { ...opened, read: (offset, length) => opened.file.read(offset, length) },
+    dir,
+  );
+  expect(execFileSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd: dir }).toString()).toContain('OK');
+  expect(readFileSync(file).equals(expected(2, 4))).toBe(true);
+  expect(center.clips()).toHaveLength(0);
+  await room.stop();
+});

@@ -1,0 +1,201 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.js';
+import { BluelightError } from '../../src/base/errors.js';
+import { ulid } from '../../src/base/ids.js';
+import { silentLog } from '../../src/base/log.js';
+import { createClips, type Clips, type ClipsOptions, type FootagePort, type GatePort } from '../../src/clips/index.js';
+import type { PlannedFile } from '../../src/clips/ports.js';
+import type { Grant } from '../../src/contract/grant.js';
+import type { AccessRequest } from '../../src/contract/policy.js';
+import type { ClaimFile } from '../../src/contract/messages.js';
+import type { Signer } from '../../src/proof/keys.js';
+import type { TableCalls } from '../../src/store/calls.js';
+import { createUplinks, type Uplinks } from '../../src/uplinks/index.js';
+
+export const clock = systemClock();
+
+/** A real fragmented MP4 (ffmpeg, 1 s per fragment), taken apart into init and one body per second. */
+export function footageBytes(seconds = 8): { init: Buffer; bodies: Buffer[] } {
+  const file = join(tmpdir(), `bluelight-clip-source-${seconds}.mp4`);
+  if (!existsSync(file)) {
+    execFileSync('ffmpeg', [
+      '-v', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=15', '-t', String(seconds),
+      '-c:v', 'libx264', '-preset', 'ultrafast', '-b:v', '4M', '-g', '15', '-keyint_min', '15', '-sc_threshold', '0',
+      '-pix_fmt', 'yuv420p', '-movflags', 'frag_keyframe+empty_moov+default_base_moof', file,
+    ]); // prettier-ignore
+  }
+  const bytes = readFileSync(file);
+  const bodies: Buffer[] = [];
+  let init = Buffer.alloc(0);
+  let moof = Buffer.alloc(0);
+  for (let at = 0; at < bytes.length;) {
+    const size = bytes.readUInt32BE(at);
+    const type = bytes.toString('latin1', at + 4, at + 8);
+    const box = bytes.subarray(at, at + size);
+    if (type === 'ftyp' || type === 'moov') init = Buffer.concat([init, box]);
+    else if (type === 'moof') moof = box;
+    else if (type === 'mdat') bodies.push(Buffer.concat([moof, box]));
+    at += size;
+  }
+  return { init, bodies };
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+export interface FakeRing extends FootagePort {
+  /** Start of the first second, ms since 1970. */
+  startMs: number;
+  /** Seconds after this are not closed yet. */
+  openFromMs: number;
+  /** Gives wrong bytes from now on. */
+  corrupt: boolean;
+  reads: number;
+}
+
+/** One stream of which every second is a segment; the port as clips define it. */
+export function fakeRing(startMs: number, seconds = 8): FakeRing {
+  const { init, bodies } = footageBytes(seconds);
+  const ring: FakeRing = {
+    startMs,
+    openFromMs: Infinity,
+    corrupt: false,
+    reads: 0,
+    plan({ fromMs, toMs }) {
+      const all = bodies.map((body, i) => ({
+        seq: i + 1,
+        startMs: startMs + i * 1000,
+        endMs: startMs + (i + 1) * 1000,
+        bytes: body.length,
+        sha256: sha256(body),
+        link: sha256(Buffer.from(`link ${i}`)),
+        clock: 'ntp',
+        recovered: false,
+      }));
+      const touched = all.filter((segment) => segment.startMs < toMs && segment.endMs > fromMs);
+      const segments = touched.filter((segment) => segment.endMs <= ring.openFromMs);
+      const files: PlannedFile[] =
+        segments.length === 0
+          ? []
+          : [
+              {
+                run: 'run',
+                initHash: sha256(init),
+                initBytes: init.length,
+                startMs: segments[0]!.startMs,
+                endMs: segments.at(-1)!.endMs,
+                bytes: init.length + segments.reduce((sum, segment) => sum + segment.bytes, 0),
+                segments,
+              },
+            ];
+      return Promise.resolve({ files, gaps: [], open: segments.length < touched.length });
+    },
+    readInit(grant) {
+      check(grant);
+      return Promise.resolve(init);
+    },
+    readBody(grant, { seq, offset, length }) {
+      check(grant);
+      ring.reads++;
+      const bytes = Buffer.from(bodies[seq - 1]!.subarray(offset, offset + length));
+      if (ring.corrupt) bytes[0] = bytes[0]! ^ 1;
+      return Promise.resolve(bytes);
+    },
+  };
+  return ring;
+}
+
+function check(grant: Grant): void {
+  grant.signal.throwIfAborted();
+}
+
+export interface FakeGate extends GatePort {
+  allow: (request: AccessRequest) => boolean;
+  requests: AccessRequest[];
+  ends: { outcome: string; bytes: number }[];
+  /** Withdraws everything that runs. */
+  revoke(): void;
+}
+
+export function fakeGate(): FakeGate {
+  const open: AbortController[] = [];
+  const gate: FakeGate = {
+    allow: () => true,
+    requests: [],
+    ends: [],
+    revoke() {
+      gate.allow = () => false;
+      for (const one of open) one.abort(new BluelightError('PAUSED_BY_OWNER', 'paused'));
+    },
+    authorise(request) {
+      gate.requests.push(request);
+      if (!gate.allow(request)) return Promise.reject(new BluelightError('POLICY_DENIED', 'not shared'));
+      const abort = new AbortController();
+      open.push(abort);
+      return Promise.resolve({
+        id: ulid(clock.now()),
+        camera: request.camera,
+        kind: request.kind,
+        range: request.range,
+        expiresAtMono: Infinity,
+        signal: abort.signal,
+      } as Grant);
+    },
+    finished(_grant, end) {
+      gate.ends.push(end);
+      return Promise.resolve();
+    },
+  };
+  return gate;
+}
+
+export function clipRoom(
+  claim: ClaimFile,
+  parts: { calls: TableCalls; signer: Signer; ring: FakeRing; gate: FakeGate },
+  more: Partial<ClipsOptions> & { chunkBytes?: number; stallMs?: number } = {},
+): { clips: Clips; uplinks: Uplinks; states: string[]; stop: () => Promise<void> } {
+  const states: string[] = [];
+  const uplinks = createUplinks({
+    clock,
+    log: silentLog,
+    links: [{ id: 'fiber', kind: 'fiber' }],
+    center: claim.center,
+    chunkBytes: more.chunkBytes ?? 256 * 1024,
+    stallMs: more.stallMs ?? 5_000,
+  });
+  const clips = createClips({
+    clock,
+    log: silentLog,
+    site: claim.site,
+    box: claim.box,
+    signer: parts.signer,
+    footage: parts.ring,
+    gate: parts.gate,
+    cameraName: () => 'North',
+    clockOffsetMs: () => 0,
+    policyVersion: () => 1,
+    table: parts.calls.clips,
+    uplinks,
+    setLeases: () => undefined,
+    onState: (clip) => {
+      if (states.at(-1) !== clip.state) states.push(clip.state);
+    },
+    motion: { preRollMs: 1_000, postRollMs: 1_000, maxLengthMs: 60_000, rendition: 'original' },
+    random: () => 0,
+    ...more,
+  });
+  return {
+    clips,
+    uplinks,
+    states,
+    async stop() {
+      await clips.stop();
+      uplinks.close();
+    },
+  };
+}
