@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { BluelightError } from '../base/errors.js';
+import { BluelightError, errorCode } from '../base/errors.js';
 import type { StreamCoverage } from '../contract/coverage.js';
 import type { Grant } from '../contract/grant.js';
 import { streamId, toUtc, type TimeRange } from '../contract/primitives.js';
@@ -117,7 +117,9 @@ export class Footage {
     ask: { stream: string; seq: number; offset: number; length: number },
   ): Promise<Uint8Array> {
     this.#own(grant, ask.stream);
-    const bytes = await this.#ring.read({ ...ask, within: grant.range });
+    const bytes = await this.#ring.read({ ...ask, within: grant.range }).catch((error: unknown) => {
+      throw errorCode(error) === 'NOT_FOUND' ? overwritten() : error;
+    });
     // The owner may have paused while the disk was read.
     this.#alive(grant);
     return bytes;
@@ -141,7 +143,13 @@ export class Footage {
     const known = this.#inits.get(hash);
     if (known !== undefined) return known;
     const bytes = await this.#ring.readInit(hash);
-    const { codecString, width, height } = parseInit(bytes).format;
+    const format = parseInit(bytes)?.format;
+    if (format === undefined) {
+      throw new BluelightError('FOOTAGE_DAMAGED', 'the header of this footage cannot be read', {
+        fix: 'run `bluelight ring check`',
+      });
+    }
+    const { codecString, width, height } = format;
     const facts = { bytes, codec: codecString, width, height };
     if (this.#inits.size >= INITS_KEPT) this.#inits.delete(this.#inits.keys().next().value!);
     this.#inits.set(hash, facts);

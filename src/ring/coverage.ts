@@ -1,0 +1,171 @@
+import { endMs, ticksToMs, DAMAGED, type SegmentRow, type StreamRow, type Tables } from './tables.js';
+import type { CoverageAnswer, CoverageGapReason } from './types.js';
+
+/** The synced part of the segment that is being written. */
+export interface OpenPart {
+  run: number;
+  startMs: number;
+  endMs: number;
+  decodeTicks: number;
+  bytes: number;
+}
+
+/** Rounding of capture times inside a run; more than this between two segments is a step of the clock. */
+const JITTER_MS = 2_000;
+
+/**
+ * What is recorded of a stream in [from, to), and why the rest is not. Spans and gaps together fill the range up to
+ * now without overlap.
+ */
+export function coverage(
+  tables: Tables,
+  stream: StreamRow | undefined,
+  range: { fromMs: number; toMs: number },
+  now: { nowMs: number; open?: OpenPart },
+): CoverageAnswer {
+  const toMs = Math.min(range.toMs, now.nowMs);
+  if (stream === undefined) {
+    const gaps = range.fromMs < toMs ? [{ fromMs: range.fromMs, toMs, reason: 'not_recorded' as const }] : [];
+    return { spans: [], gaps, bytes: 0 };
+  }
+  const rows = tables.overlapping(stream, range.fromMs, range.toMs);
+  const spans = mergeSpans(rows, now.open, range);
+  const labels = gapLabels(tables, stream, rows, range.fromMs, toMs);
+  return {
+    spans,
+    gaps: complement(spans, range.fromMs, toMs).flatMap((hole) => label(hole, labels)),
+    bytes: spans.reduce((sum, span) => sum + span.bytes, 0),
+  };
+}
+
+type Span = CoverageAnswer['spans'][number];
+
+interface Piece extends Span {
+  run: number;
+  decodeTicks: number;
+  nextDecodeTicks: number;
+}
+
+function mergeSpans(
+  rows: readonly SegmentRow[],
+  open: OpenPart | undefined,
+  range: { fromMs: number; toMs: number },
+): Span[] {
+  const pieces = rows
+    .filter((row) => row.state !== DAMAGED)
+    .map((row): Piece => ({
+      fromMs: row.start_ms,
+      toMs: endMs(row),
+      bytes: row.body_bytes ?? 0,
+      run: row.run_id,
+      decodeTicks: row.decode_ticks,
+      nextDecodeTicks: row.decode_ticks + (row.duration_ticks ?? 0),
+    }));
+  if (open !== undefined && open.startMs < range.toMs && open.endMs > Math.max(range.fromMs, open.startMs)) {
+    pieces.push({ ...open, fromMs: open.startMs, toMs: open.endMs, nextDecodeTicks: 0, open: true });
+  }
+  const merged: Piece[] = [];
+  for (const piece of pieces) {
+    const last = merged.at(-1);
+    if (last !== undefined && joins(last, piece)) {
+      last.toMs = Math.max(last.toMs, piece.toMs);
+      last.bytes += piece.bytes;
+      last.run = piece.run;
+      last.nextDecodeTicks = piece.nextDecodeTicks;
+      if (piece.open === true) last.open = true;
+    } else {
+      merged.push({ ...piece });
+    }
+  }
+  return merged.flatMap((piece) => {
+    const fromMs = Math.max(piece.fromMs, range.fromMs);
+    const toMs = Math.min(piece.toMs, range.toMs);
+    const span: Span = { fromMs, toMs, bytes: piece.bytes };
+    if (piece.open === true) span.open = true;
+    return toMs > fromMs ? [span] : [];
+  });
+}
+
+/** Overlapping, or the next segment of the same run whatever the capture times were rounded to. */
+function joins(last: Piece, next: Piece): boolean {
+  if (next.fromMs <= last.toMs) return true;
+  return last.run === next.run && last.nextDecodeTicks === next.decodeTicks && next.fromMs - last.toMs <= JITTER_MS;
+}
+
+interface Hole {
+  fromMs: number;
+  toMs: number;
+}
+
+function complement(spans: readonly Span[], fromMs: number, toMs: number): Hole[] {
+  const holes: Hole[] = [];
+  let at = fromMs;
+  for (const span of spans) {
+    if (span.fromMs > at) holes.push({ fromMs: at, toMs: Math.min(span.fromMs, toMs) });
+    at = Math.max(at, span.toMs);
+  }
+  if (at < toMs) holes.push({ fromMs: at, toMs });
+  return holes.filter((hole) => hole.toMs > hole.fromMs);
+}
+
+interface Label extends Hole {
+  reason: CoverageGapReason;
+}
+
+/** Every known reason in the range, the more telling ones first. */
+function gapLabels(
+  tables: Tables,
+  stream: StreamRow,
+  rows: readonly SegmentRow[],
+  fromMs: number,
+  toMs: number,
+): Label[] {
+  const damaged = rows
+    .filter((row) => row.state === DAMAGED)
+    .map((row): Label => ({ fromMs: row.start_ms, toMs: endMs(row), reason: 'damaged' }));
+  const gaps = tables
+    .gaps(stream.id, fromMs, toMs)
+    .map((gap): Label => ({ fromMs: gap.from_ms, toMs: gap.to_ms ?? toMs, reason: gap.reason as CoverageGapReason }));
+  const pruned = tables.sql
+    .all<{ from_ms: number; to_ms: number; why: string }>(
+      'select from_ms, to_ms, why from pruned where stream_id = :stream and from_ms < :toMs and to_ms > :fromMs',
+      { stream: stream.id, fromMs, toMs },
+    )
+    .map((p): Label => ({ fromMs: p.from_ms, toMs: p.to_ms, reason: p.why === 'lost' ? 'damaged' : 'overwritten' }));
+  return [...damaged, ...gaps, ...pruned];
+}
+
+/** Cuts a hole into pieces, each with the first label that covers it. */
+function label(hole: Hole, labels: readonly Label[]): Label[] {
+  const touching = labels.filter((l) => l.fromMs < hole.toMs && l.toMs > hole.fromMs);
+  const cuts = [hole.fromMs, hole.toMs];
+  for (const l of touching) {
+    for (const cut of [l.fromMs, l.toMs]) if (cut > hole.fromMs && cut < hole.toMs) cuts.push(cut);
+  }
+  cuts.sort((a, b) => a - b);
+  const out: Label[] = [];
+  for (let i = 0; i + 1 < cuts.length; i++) {
+    const piece = { fromMs: cuts[i]!, toMs: cuts[i + 1]! };
+    if (piece.fromMs === piece.toMs) continue;
+    const reason = touching.find((l) => l.fromMs <= piece.fromMs && l.toMs >= piece.toMs)?.reason ?? 'unknown';
+    const last = out.at(-1);
+    if (last !== undefined && last.reason === reason && last.toMs === piece.fromMs) last.toMs = piece.toMs;
+    else out.push({ ...piece, reason });
+  }
+  return out;
+}
+
+/** Where a segment that is being written stands, as far as it is safe on the disk. */
+export function openPart(
+  run: number,
+  writer: { startMs: number; decodeTicks: number; committed: { bytes: number; durationTicks: number } } | undefined,
+): OpenPart | undefined {
+  if (writer === undefined || writer.committed.durationTicks === 0) return undefined;
+  return {
+    run,
+    startMs: writer.startMs,
+    endMs: writer.startMs + ticksToMs(writer.committed.durationTicks),
+    decodeTicks: writer.decodeTicks,
+    bytes: writer.committed.bytes,
+  };
+}

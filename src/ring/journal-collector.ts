@@ -1,0 +1,52 @@
+import type { Core } from './core.js';
+import type { JournalEntry } from './journal-entry.js';
+import { segmentId } from './layout.js';
+
+/** A file with at most this many live records is worth carrying over: a tenth of a full one. */
+const WORTH_CARRYING = 800;
+
+/**
+ * Removes one file of the journal whose segments are (nearly) all gone. What still counts in it is written word for
+ * word into the newest file first. Returns the number that was removed.
+ */
+export function collectJournal(core: Core): number | undefined {
+  const { tables, journal } = core;
+  const numbers = journal.numbers();
+  const newest = numbers.at(-1);
+  const oldest = numbers[0];
+  const live = new Map(
+    tables.sql
+      .all<{ number: number; live_records: number }>('select number, live_records from journals')
+      .map((row) => [row.number, row.live_records]),
+  );
+  const number = numbers.find((n) => n !== newest && (live.get(n) ?? 0) <= WORTH_CARRYING);
+  if (number === undefined) return undefined;
+  const carried = [...entriesWorthKeeping(core, number, number !== oldest)];
+  if (carried.length > 0) core.commit(carried);
+  tables.sql.transaction(() => tables.sql.run('delete from journals where number = :number', { number }));
+  journal.remove(number);
+  return number;
+}
+
+function* entriesWorthKeeping(core: Core, number: number, olderExist: boolean): Generator<JournalEntry> {
+  const { tables } = core;
+  const withMotion: JournalEntry[] = [];
+  for (const { entry } of core.journal.lines(number)) {
+    if (entry.k === 'closed') {
+      const stream = tables.stream(entry.record.stream);
+      const row = stream === undefined ? undefined : tables.segment(segmentId(stream.id, entry.record.seq));
+      if (row === undefined || row.journal_number !== number) continue;
+      yield entry;
+      const { stream: name, seq } = entry.record;
+      if (row.has_motion === 1) withMotion.push({ k: 'motion', stream: name, fromSeq: seq, toSeq: seq });
+    } else if (entry.k === 'gap') {
+      const stream = tables.stream(entry.stream);
+      const gaps = stream === undefined ? [] : tables.gaps(stream.id, entry.fromMs, entry.toMs);
+      if (gaps.some((gap) => gap.mono_ms === entry.monoMs && gap.reason === entry.reason)) yield entry;
+    } else if (entry.k === 'prune' && olderExist) {
+      // An older file may still hold records of what was deleted here.
+      yield entry;
+    }
+  }
+  yield* withMotion;
+}

@@ -1,0 +1,131 @@
+import type { ClockWatch, Correction, TimeAnchor } from './clock-watch.js';
+import type { Core } from './core.js';
+import { applyCorrections } from './corrections.js';
+import { readState } from './database.js';
+import type { JournalEntry } from './journal-entry.js';
+import { collectJournal } from './journal-collector.js';
+import { seqOf } from './layout.js';
+import { toRanges, type Protections } from './protections.js';
+import { Rebuild } from './rebuild.js';
+import { removeGarbage } from './recovery.js';
+import { GARBAGE } from './tables.js';
+import type { RingOptions } from './types.js';
+
+const SLOW_WORK_MS = 60_000;
+const SAVE_ANCHOR_MS = 600_000;
+
+export interface MaintenanceParts {
+  core: Core;
+  protections: Protections;
+  options: RingOptions;
+}
+
+/** What the ring does beside recording, in short steps: rebuilding, clock corrections, clearing away what is spent. */
+export class Maintenance {
+  readonly #core: Core;
+  readonly #parts: MaintenanceParts;
+  readonly #rebuild: Rebuild;
+  #rebuilding: boolean;
+  #nextSlow = 0;
+  #nextAnchor = 0;
+
+  constructor(parts: MaintenanceParts) {
+    this.#core = parts.core;
+    this.#parts = parts;
+    this.#rebuild = new Rebuild(parts.core);
+    this.#rebuilding = this.#rebuild.running;
+  }
+
+  get rebuildShare(): number | null {
+    return this.#rebuilding ? this.#rebuild.share : null;
+  }
+
+  /** Trusted time of an earlier run of the agent in this boot. */
+  savedAnchor(): TimeAnchor | undefined {
+    const state = readState(this.#core.tables.sql);
+    if (state.trusted_ms === null || state.trusted_mono_ms === null) return undefined;
+    if (state.trusted_boot_id !== this.#parts.options.bootId) return undefined;
+    return { wallMs: state.trusted_ms, monoMs: state.trusted_mono_ms };
+  }
+
+  tick(watch: ClockWatch): void {
+    const { clock, clockTrust } = this.#parts.options;
+    const mono = clock.monotonic();
+    this.#correct(watch.observe(clock.now(), mono, clockTrust()));
+    this.#saveAnchor(watch, mono);
+    if (this.#rebuilding) this.rebuildStep();
+    if (mono < this.#nextSlow) return;
+    this.#nextSlow = mono + SLOW_WORK_MS;
+    if (applyCorrections(this.#core)) this.#parts.protections.refresh(this.#core.tables);
+    if (this.#rebuilding) return;
+    collectJournal(this.#core);
+    this.#forgetOldGaps();
+  }
+
+  rebuildStep(): boolean {
+    if (!this.#rebuilding) return false;
+    this.#rebuilding = this.#rebuild.step();
+    // A prune record was written but the crash came before its files were gone.
+    removeGarbage(
+      this.#core,
+      this.#core.tables.unsettled().filter((row) => row.state === GARBAGE),
+    );
+    if (!this.#rebuilding) {
+      applyCorrections(this.#core);
+      this.#parts.protections.refresh(this.#core.tables);
+      this.#parts.options.log.info({}, 'the index is complete again');
+    }
+    return this.#rebuilding;
+  }
+
+  markMotion(camera: string, fromMs: number, toMs: number): void {
+    const entries: JournalEntry[] = [];
+    for (const role of ['main', 'sub'] as const) {
+      const stream = this.#core.tables.stream(`${camera}.${role}`);
+      if (stream === undefined) continue;
+      const rows = this.#core.tables.overlapping(stream, fromMs, toMs).filter((row) => row.has_motion === 0);
+      const open = this.#core.tables.openSegment(stream.id);
+      if (open !== undefined && open.has_motion === 0 && open.start_ms < toMs) rows.push(open);
+      const seqs = rows.map((row) => seqOf(row.id)).sort((a, b) => a - b);
+      for (const [fromSeq, toSeq] of toRanges(seqs)) entries.push({ k: 'motion', stream: stream.name, fromSeq, toSeq });
+    }
+    if (entries.length > 0) this.#core.commit(entries);
+  }
+
+  #correct(found: readonly Correction[]): void {
+    if (found.length === 0) return;
+    const boot = this.#parts.options.bootId;
+    this.#core.commit(found.map((c) => ({ k: 'correction', boot, monoMs: c.monoMs, offsetMs: c.offsetMs })));
+    if (applyCorrections(this.#core)) this.#parts.protections.refresh(this.#core.tables);
+    const offsetMs = found.reduce((sum, c) => sum + c.offsetMs, 0);
+    if (offsetMs !== 0)
+      this.#parts.options.log.warn({ offsetMs }, 'the clock was wrong; recordings were put where they belong');
+  }
+
+  #saveAnchor(watch: ClockWatch, mono: number): void {
+    const anchor = watch.anchor;
+    if (anchor === undefined || mono < this.#nextAnchor) return;
+    this.#nextAnchor = mono + SAVE_ANCHOR_MS;
+    this.#core.tables.sql.transaction(() =>
+      this.#core.tables.sql.run(
+        `update state set trusted_ms = :wall, trusted_mono_ms = :mono, trusted_boot_id = :boot where id = 1`,
+        { wall: Math.round(anchor.wallMs), mono: Math.round(anchor.monoMs), boot: this.#parts.options.bootId },
+      ),
+    );
+  }
+
+  /** Gaps and prune ranges from before anything is kept of the stream explain nothing any more. */
+  #forgetOldGaps(): void {
+    const { tables } = this.#core;
+    tables.sql.transaction(() => {
+      for (const stream of tables.streams()) {
+        const oldest = tables.settledFrom(stream.id, 0, 1)[0];
+        if (oldest === undefined) continue;
+        tables.sql.run('delete from gaps where stream_id = :stream and to_ms is not null and to_ms < :before', {
+          stream: stream.id,
+          before: oldest.start_ms,
+        });
+      }
+    });
+  }
+}

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { BluelightError, errorCode } from '../base/errors.js';
+import type { TimeRange } from '../contract/primitives.js';
+import type { Core } from './core.js';
+import { segmentId } from './layout.js';
+import { CLOSED, DAMAGED, endMs, GARBAGE, OPEN, type SegmentDetail } from './tables.js';
+
+/** How many checked segments are remembered, so that a clip read in pieces is hashed once. */
+const REMEMBER = 64;
+
+/** Reads closed segments. What does not fit its hash is marked damaged and never served. */
+export class Reader {
+  readonly #core: Core;
+  readonly #checked = new Set<number>();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  init(sha256Hex: string): Uint8Array {
+    const bytes = /^[0-9a-f]{64}$/.test(sha256Hex)
+      ? this.#core.tables.initBytes(Buffer.from(sha256Hex, 'hex'))
+      : undefined;
+    if (bytes === undefined) throw notFound('there is no such init');
+    return Uint8Array.from(bytes);
+  }
+
+  /** @param offset from the first byte of the fragments, behind the init */
+  body(ask: { stream: string; seq: number; offset: number; length: number; within?: TimeRange }): Uint8Array {
+    const row = this.#row(ask.stream, ask.seq);
+    if (ask.within !== undefined && (row.start_ms < ask.within.fromMs || endMs(row) > ask.within.toMs)) {
+      throw new BluelightError(
+        'OUTSIDE_RANGE',
+        `segment ${ask.seq} of ${ask.stream} leaves the range that was granted`,
+      );
+    }
+    const fd = this.#open(ask.stream, ask.seq, row);
+    try {
+      if (!this.#checked.has(row.id)) this.#check(ask.stream, ask.seq, row, fd);
+      const bytes = row.body_bytes ?? 0;
+      const from = Math.min(Math.max(0, ask.offset), bytes);
+      return this.#core.io.read(fd, row.init_bytes + from, Math.max(0, Math.min(ask.length, bytes - from)));
+    } finally {
+      this.#core.io.close(fd);
+    }
+  }
+
+  #row(stream: string, seq: number): SegmentDetail {
+    const row = this.#core.tables.stream(stream);
+    const found = row === undefined ? undefined : this.#core.tables.detail(segmentId(row.id, seq));
+    if (found === undefined || found.state === GARBAGE)
+      throw notFound(`segment ${seq} of ${stream} is not kept any more`);
+    if (found.state === OPEN) throw notFound(`segment ${seq} of ${stream} is still being written`);
+    if (found.state === DAMAGED) throw damaged(stream, seq);
+    return found;
+  }
+
+  #open(stream: string, seq: number, row: SegmentDetail): number {
+    try {
+      return this.#core.io.openRead(this.#core.path(stream, seq));
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      this.#markDamaged(row);
+      throw damaged(stream, seq);
+    }
+  }
+
+  #check(stream: string, seq: number, row: SegmentDetail, fd: number): void {
+    const size = row.init_bytes + (row.body_bytes ?? 0);
+    const data = this.#core.io.read(fd, 0, size);
+    const init = createHash('sha256').update(data.subarray(0, row.init_bytes)).digest();
+    const body = createHash('sha256').update(data.subarray(row.init_bytes)).digest();
+    const whole = data.length === size && this.#core.io.size(fd) === size;
+    if (!whole || !init.equals(row.init_sha256) || !body.equals(row.body_sha256 ?? Buffer.alloc(0))) {
+      this.#markDamaged(row);
+      throw damaged(stream, seq);
+    }
+    this.#checked.add(row.id);
+    if (this.#checked.size > REMEMBER) this.#checked.delete(this.#checked.values().next().value!);
+  }
+
+  #markDamaged(row: SegmentDetail): void {
+    this.#core.tables.sql.transaction(() =>
+      this.#core.tables.sql.run('update segments set state = :damaged where id = :id and state = :closed', {
+        damaged: DAMAGED,
+        closed: CLOSED,
+        id: row.id,
+      }),
+    );
+  }
+}
+
+function notFound(what: string): BluelightError {
+  return new BluelightError('NOT_FOUND', what);
+}
+
+function damaged(stream: string, seq: number): BluelightError {
+  return new BluelightError('SEGMENT_DAMAGED', `segment ${seq} of ${stream} does not fit its hash`, {
+    fix: 'check the disk; the segment is reported as a gap',
+  });
+}

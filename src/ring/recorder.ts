@@ -1,0 +1,306 @@
+import { renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Clock } from '../base/clock.js';
+import { errorCode } from '../base/errors.js';
+import { createHash } from 'node:crypto';
+import { TIMESCALE, type Fragment, type GapReason, type RunStart } from '../media/stream.js';
+import { gapOpenEntryOf, type Core } from './core.js';
+import { readState } from './database.js';
+import { ensureDir, unlinkIfThere } from './disk-io.js';
+import type { EntryOf, JournalEntry } from './journal-entry.js';
+import { segmentId } from './layout.js';
+import { recordOf } from './records.js';
+import { saveFragments } from './recovery.js';
+import { scanSegment } from './scan.js';
+import { SegmentWriter } from './segment-writer.js';
+import type { ClockTrust } from './types.js';
+
+/** What the recorder of a stream needs from the ring. */
+export interface RecorderHost {
+  readonly clock: Clock;
+  readonly bootId: string;
+  readonly segmentMs: number;
+  trust(): ClockTrust;
+  /** @throws BluelightError DISK_FAILED while no disk is open */
+  core(): Core;
+  /** Frees space for bytes that are about to be written. @throws BluelightError DISK_FULL */
+  makeRoom(bytes: number): void;
+  /** A segment was closed; its file has this many bytes. */
+  settled(segment: { stream: string; seq: number; fromMs: number; toMs: number; bytes: number }): void;
+}
+
+interface OpenGap {
+  fromMs: number;
+  monoMs: number;
+  reason: string;
+  boot: string;
+  clock: ClockTrust;
+}
+
+/** Key frames come every few seconds; a stream without any for this long is cut off until one comes. */
+const LONGEST_SEGMENT_TICKS = 60 * TIMESCALE;
+/** A key frame slightly before the full length still ends a segment, or 9.99 s would become 12. */
+const EARLY_TICKS = TIMESCALE / 4;
+
+/** Writes one stream: fragments into segments, and the gaps between them. Every error of the disk is thrown. */
+export class StreamRecorder {
+  readonly name: string;
+  readonly #host: RecorderHost;
+  #run: RunStart | undefined;
+  #initSha256 = Buffer.alloc(0);
+  #writer: SegmentWriter | undefined;
+  #nextIndex = 0;
+  #gap: OpenGap | undefined;
+  /** The end of the newest fragment handed to the disk, on both clocks. */
+  #end: { wallMs: number; monoMs: number } | undefined;
+  #writtenEndMono = 0;
+  #committedEndMono: number | undefined;
+
+  constructor(name: string, host: RecorderHost) {
+    this.name = name;
+    this.#host = host;
+  }
+
+  get writer(): SegmentWriter | undefined {
+    return this.#writer;
+  }
+
+  get recording(): boolean {
+    return this.#writer !== undefined;
+  }
+
+  get openGap(): string | undefined {
+    return this.#gap?.reason;
+  }
+
+  get runName(): string | undefined {
+    return this.#run?.run;
+  }
+
+  /** Clock.monotonic at which the newest frame that is safe on the disk ended; undefined before the first. */
+  get committedEndMono(): number | undefined {
+    return this.#committedEndMono;
+  }
+
+  begin(start: RunStart): void {
+    if (this.#run !== undefined) this.end('unknown');
+    this.#run = start;
+    this.#initSha256 = createHash('sha256').update(start.init).digest();
+    this.#nextIndex = 0;
+  }
+
+  append(run: string, fragment: Fragment): void {
+    if (this.#run?.run !== run) return;
+    if (this.#writer !== undefined) this.#continueOrCut(this.#writer, fragment);
+    if (this.#writer === undefined) {
+      if (!fragment.key) return;
+      this.#host.makeRoom(this.#run.init.length + fragment.bytes.length);
+      this.#switch({ next: fragment });
+    } else {
+      this.#host.makeRoom(fragment.bytes.length);
+    }
+    this.#writer!.write(fragment, this.#host.clock.monotonic());
+    this.#nextIndex = fragment.index + 1;
+    this.#writtenEndMono = fragment.monoMs + fragment.duration / 90;
+    this.#end = { wallMs: this.#writer!.endMs, monoMs: Math.round(this.#writtenEndMono) };
+  }
+
+  /** The run is over (or never began): from here on nothing is recorded, for this reason. */
+  end(reason: GapReason): void {
+    this.#run = undefined;
+    if (this.#writer !== undefined) return this.#switch({ gap: reason });
+    if (this.#gap === undefined) return this.#openGapNow(reason);
+    // A new attempt is no news: what stopped the recording still explains the gap.
+    if (this.#gap.reason === reason || reason === 'starting') return;
+    const now = this.#now();
+    const entry = this.#gapEntry(now.wallMs, now.monoMs);
+    this.#gap = { ...this.#gapAt(now), reason };
+    this.#host.core().commit([...entry, { k: 'gap-open', stream: this.name, ...this.#gap }]);
+  }
+
+  /** fdatasync, if something has been waiting for longer than `maxAgeMs`. */
+  sync(maxAgeMs: number): void {
+    const since = this.#writer?.unsyncedSince;
+    if (since === undefined || this.#host.clock.monotonic() - since < maxAgeMs) return;
+    this.#writer!.sync();
+    this.#committedEndMono = this.#writtenEndMono;
+  }
+
+  /** The disk failed: lets the file go as it is. It is recovered when the disk is back. */
+  abandon(reason: GapReason): void {
+    const was = this.#writer;
+    was?.abandon();
+    this.#writer = undefined;
+    if (was !== undefined || (this.#run !== undefined && this.#gap === undefined)) {
+      this.#gap ??= { ...this.#gapAt(this.#end ?? this.#now()), reason };
+    }
+  }
+
+  /** A disk was opened (again): what it says about the last gap counts. */
+  attach(core: Core): void {
+    const stream = core.tables.ensureStream(this.name);
+    const row = core.tables.openGap(stream.id);
+    if (row !== undefined) {
+      const { k: _k, stream: _stream, ...gap } = gapOpenEntryOf(this.name, row);
+      this.#gap = gap;
+    } else if (this.#gap !== undefined) {
+      core.commit([{ k: 'gap-open', stream: this.name, ...this.#gap }]);
+    }
+  }
+
+  /** Ends the segment although its run goes on, because nothing can be written. The next key frame tries again. */
+  stop(reason: GapReason): void {
+    if (this.#writer !== undefined) this.#switch({ gap: reason });
+    else if (this.#run !== undefined && this.#gap === undefined) this.#openGapNow(reason);
+  }
+
+  #continueOrCut(writer: SegmentWriter, fragment: Fragment): void {
+    const ticks = writer.durationTicks;
+    // The queue before the ring drops whole fragments when the disk cannot keep up.
+    if (fragment.index !== this.#nextIndex) return this.#switch({ gap: 'disk_slow' });
+    const jump = Math.abs(fragment.decodeTime - writer.nextDecodeTicks);
+    if (jump > TIMESCALE) return this.#switch({ gap: 'stream_invalid' });
+    if (fragment.key && ticks + EARLY_TICKS >= (this.#host.segmentMs * TIMESCALE) / 1000) {
+      this.#host.makeRoom(this.#run!.init.length + fragment.bytes.length);
+      return this.#switch({ next: fragment });
+    }
+    if (ticks > LONGEST_SEGMENT_TICKS && !fragment.key) this.#switch({ gap: 'stream_invalid' });
+  }
+
+  /** Closes the segment that is open, if any, and begins the next one or a gap: one entry each, one sync for all. */
+  #switch(to: { next: Fragment } | { gap: GapReason }): void {
+    const core = this.#host.core();
+    const entries: JournalEntry[] = [];
+    const after: (() => void)[] = [];
+    const old = this.#writer;
+    if (old !== undefined) entries.push(this.#closeEntry(core, old, after));
+    let gap = this.#gap;
+    let next: SegmentWriter | undefined;
+    let failure: { error: unknown } | undefined;
+    if ('next' in to) {
+      try {
+        next = this.#create(core, to.next, entries);
+        if (gap !== undefined) entries.unshift(...this.#gapEntry(next.startMs, next.monoMs));
+        gap = undefined;
+      } catch (error) {
+        failure = { error };
+      }
+    } else {
+      gap = { ...this.#gapAt(this.#end ?? this.#now()), reason: to.gap };
+      entries.push({ k: 'gap-open', stream: this.name, ...gap });
+    }
+    try {
+      if (entries.length > 0) {
+        core.commit(entries, { before: () => this.#saveInit(core), after: () => after.forEach((f) => f()) });
+      }
+    } catch (error) {
+      next?.abandon();
+      throw error;
+    }
+    if (old !== undefined) {
+      this.#committedEndMono = this.#writtenEndMono;
+      old.abandon();
+      this.#host.settled({
+        stream: this.name,
+        seq: old.seq,
+        fromMs: old.startMs,
+        toMs: old.endMs,
+        bytes: old.initBytes + old.bodyBytes,
+      });
+    }
+    this.#writer = next;
+    this.#gap = gap;
+    if (failure !== undefined) throw failure.error;
+  }
+
+  #closeEntry(core: Core, writer: SegmentWriter, after: (() => void)[]): EntryOf<'closed'> {
+    const done = writer.finish();
+    const stream = core.tables.stream(this.name)!;
+    const id = segmentId(stream.id, writer.seq);
+    const row = core.tables.detail(id)!;
+    after.push(() => saveFragments(core, id, done.fragments));
+    const record = recordOf(stream, row, {
+      durationTicks: writer.durationTicks,
+      bytes: writer.bodyBytes,
+      sha256: done.sha256,
+      recovered: false,
+      prev: stream.head_link.toString('hex'),
+    });
+    return { k: 'closed', ordinal: row.ordinal, record };
+  }
+
+  #create(core: Core, first: Fragment, entries: JournalEntry[]): SegmentWriter {
+    const run = this.#run!;
+    const stream = core.tables.stream(this.name);
+    const seq = this.#writer === undefined ? (stream?.next_seq ?? 1) : this.#writer.seq + 1;
+    const path = core.path(this.name, seq);
+    ensureDir(core.io, core.directory, dirname(path));
+    const start = { stream: this.name, seq, run: run.run, path, init: run.init, first };
+    const syncDirectory = (): void => core.io.syncDir(dirname(path));
+    let writer: SegmentWriter;
+    try {
+      writer = new SegmentWriter(core.io, start, syncDirectory);
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+      clearTheWay(core, this.name, seq, path);
+      writer = new SegmentWriter(core.io, start, syncDirectory);
+    }
+    entries.push({
+      k: 'open',
+      stream: this.name,
+      seq,
+      ordinal: readState(core.tables.sql).next_ordinal,
+      run: run.run,
+      boot: this.#host.bootId,
+      startMs: writer.startMs,
+      monoMs: writer.monoMs,
+      decodeTicks: writer.decodeTicks,
+      clock: this.#host.trust(),
+      initSha256: this.#initSha256.toString('hex'),
+    });
+    return writer;
+  }
+
+  #saveInit(core: Core): void {
+    if (this.#run !== undefined) core.tables.ensureInit(this.#initSha256, this.#run.init);
+  }
+
+  #openGapNow(reason: GapReason): void {
+    const gap = { ...this.#gapAt(this.#end ?? this.#now()), reason };
+    this.#host.core().commit([{ k: 'gap-open', stream: this.name, ...gap }]);
+    this.#gap = gap;
+  }
+
+  /** The entry that ends the open gap; none if it was never any time long. */
+  #gapEntry(toMs: number, toMonoMs: number): EntryOf<'gap'>[] {
+    const gap = this.#gap!;
+    const sameBoot = gap.boot === this.#host.bootId;
+    // The wall clock stepped back meanwhile: the monotonic clock still knows how long it was.
+    const until = toMs > gap.fromMs || !sameBoot ? toMs : gap.fromMs + Math.max(0, toMonoMs - gap.monoMs);
+    return [{ k: 'gap', stream: this.name, ...gap, toMs: until, toMonoMs }];
+  }
+
+  #gapAt(at: { wallMs: number; monoMs: number }): Omit<OpenGap, 'reason'> {
+    return { fromMs: at.wallMs, monoMs: at.monoMs, boot: this.#host.bootId, clock: this.#host.trust() };
+  }
+
+  #now(): { wallMs: number; monoMs: number } {
+    return { wallMs: Math.round(this.#host.clock.now()), monoMs: Math.round(this.#host.clock.monotonic()) };
+  }
+}
+
+/**
+ * A file lies where the next segment goes and no row knows it: a crash came between creating it and its journal entry.
+ * It is deleted if there is no picture in it, and kept aside otherwise.
+ */
+function clearTheWay(core: Core, stream: string, seq: number, path: string): void {
+  const found = scanSegment(core.io, path);
+  if (found === undefined || found.count === 0) {
+    unlinkIfThere(core.io, path);
+    return;
+  }
+  const aside = join(core.directory, 'orphans');
+  ensureDir(core.io, core.directory, aside);
+  renameSync(path, join(aside, `${stream}-${seq}-${found.bodySha256.slice(0, 8)}.mp4`));
+  core.io.syncDir(aside);
+}

@@ -1,0 +1,113 @@
+import { readState, setPosition } from './database.js';
+import type { Core } from './core.js';
+import { unlinkIfThere } from './disk-io.js';
+import type { JournalEntry } from './journal-entry.js';
+import { bucketDir, bucketOf, seqOf } from './layout.js';
+import { recordOf } from './records.js';
+import { scanSegment } from './scan.js';
+import type { ClockTrust } from './types.js';
+import { GARBAGE, OPEN, ticksToMs, type SegmentRow } from './tables.js';
+
+export interface RecoveryReport {
+  recovered: { stream: string; seq: number; lostBytes: number }[];
+  dropped: { stream: string; seq: number }[];
+  garbage: number;
+}
+
+/** Applies what reached the journal but not the index: a crash came between the two. */
+export function replayTail(core: Core): number {
+  const state = readState(core.tables.sql);
+  let replayed = 0;
+  core.tables.sql.transaction(() => {
+    for (const number of core.journal.numbers()) {
+      if (number < state.journal_number) continue;
+      const offset = number === state.journal_number ? state.journal_offset_bytes : 0;
+      for (const line of core.journal.lines(number, offset)) {
+        core.applier.apply(line.entry, number);
+        replayed++;
+      }
+    }
+    setPosition(core.tables.sql, core.journal.position);
+  });
+  return replayed;
+}
+
+/** Where and why the gap begins behind what is recovered. */
+export interface RecoveryGap {
+  reason: string;
+  boot: string;
+  monoMs: number;
+  clock: ClockTrust;
+}
+
+/**
+ * Settles every row that a crash left unsettled: open segments are taken up to their last whole fragment, garbage is
+ * unlinked. Looks at those rows only, however many segments there are.
+ */
+export function settle(core: Core, gap: RecoveryGap): RecoveryReport {
+  const report: RecoveryReport = { recovered: [], dropped: [], garbage: 0 };
+  const rows = core.tables.unsettled();
+  for (const row of rows) if (row.state === OPEN) settleOpen(core, row, gap, report);
+  report.garbage = removeGarbage(
+    core,
+    rows.filter((row) => row.state === GARBAGE),
+  );
+  return report;
+}
+
+function settleOpen(core: Core, row: SegmentRow, gap: RecoveryGap, report: RecoveryReport): void {
+  const stream = core.tables.streamById(row.stream_id);
+  const seq = seqOf(row.id);
+  const path = core.path(stream.name, seq);
+  const found = scanSegment(core.io, path);
+  const gapOpen = (fromMs: number): JournalEntry[] =>
+    core.tables.openGap(stream.id) === undefined ? [{ k: 'gap-open', stream: stream.name, fromMs, ...gap }] : [];
+  if (found === undefined || found.count === 0) {
+    if (unlinkIfThere(core.io, path)) core.io.syncDir(bucketDir(core.directory, stream.name, bucketOf(seq)));
+    core.commit([{ k: 'dropped', stream: stream.name, seq }, ...gapOpen(row.start_ms)]);
+    report.dropped.push({ stream: stream.name, seq });
+    return;
+  }
+  const fd = core.io.openWrite(path);
+  try {
+    if (found.wholeBytes < found.fileBytes) core.io.truncate(fd, found.wholeBytes);
+    core.io.sync(fd);
+  } finally {
+    core.io.close(fd);
+  }
+  const record = recordOf(stream, core.tables.detail(row.id)!, {
+    durationTicks: found.durationTicks,
+    bytes: found.bodyBytes,
+    sha256: found.bodySha256,
+    recovered: true,
+    prev: stream.head_link.toString('hex'),
+  });
+  const endMs = row.start_ms + ticksToMs(found.durationTicks);
+  core.commit([{ k: 'closed', ordinal: row.ordinal, record }, ...gapOpen(endMs)], {
+    after: () => saveFragments(core, row.id, found.fragments),
+  });
+  report.recovered.push({ stream: stream.name, seq, lostBytes: found.fileBytes - found.wholeBytes });
+}
+
+export function saveFragments(core: Core, id: number, list: Buffer): void {
+  core.tables.sql.run('insert or replace into fragments (segment_id, list) values (:id, :list)', { id, list });
+}
+
+/** Unlinks the files of garbage rows, makes that durable, then drops the rows. Returns how many. */
+export function removeGarbage(core: Core, rows: readonly SegmentRow[]): number {
+  if (rows.length === 0) return 0;
+  const names = new Map(core.tables.streams().map((stream) => [stream.id, stream.name]));
+  const inits = new Map<number, number>();
+  const directories = new Set<string>();
+  for (const row of rows) {
+    const stream = names.get(row.stream_id)!;
+    unlinkIfThere(core.io, core.path(stream, seqOf(row.id)));
+    directories.add(bucketDir(core.directory, stream, bucketOf(seqOf(row.id))));
+    if (!inits.has(row.init_id)) inits.set(row.init_id, core.tables.initLength(row.init_id));
+  }
+  for (const directory of directories) core.syncOrRemoveDir(directory);
+  core.tables.sql.transaction(() => {
+    for (const row of rows) core.tables.drop(row, inits.get(row.init_id)!);
+  });
+  return rows.length;
+}

@@ -1,0 +1,428 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { BluelightError, errorMessage } from '../base/errors.js';
+import type { TimeRange } from '../contract/primitives.js';
+import type { Fragment, GapReason, RunStart } from '../media/stream.js';
+import { planFiles } from './clip-plan.js';
+import { ClockWatch } from './clock-watch.js';
+import { Core } from './core.js';
+import { coverage, openPart } from './coverage.js';
+import { openDatabase, quarantine, readState } from './database.js';
+import { Ballast, identifyDisk, mountMark } from './disk.js';
+import { diskError, diskTrouble } from './disk-errors.js';
+import { realDiskIo, type DiskIo } from './disk-io.js';
+import { Evictor } from './evictor.js';
+import { Journal } from './journal.js';
+import { checkStream, INDEX_FILE } from './layout.js';
+import { Maintenance } from './maintenance.js';
+import { Protections } from './protections.js';
+import { Reader } from './reader.js';
+import { bootstrap } from './rebuild.js';
+import { StreamRecorder, type RecorderHost } from './recorder.js';
+import { replayTail, settle } from './recovery.js';
+import { Space } from './space.js';
+import { ringStatus } from './status.js';
+import { timeline } from './timeline.js';
+import type {
+  ClipPlan,
+  CoverageAnswer,
+  DiskState,
+  Protection,
+  RingLimits,
+  RingOptions,
+  RingStatus,
+  TimelineEntry,
+} from './types.js';
+
+/** fdatasync at this age, so that with a tick every 250 ms nothing waits longer than 1 s. */
+const SYNC_AFTER_MS = 700;
+const RETRY_OPEN_MS = 1_000;
+const CHECK_MOUNT_MS = 2_000;
+
+/**
+ * The ring buffer on the recording disk. Plain synchronous calls, made from the one thread that may hang with the disk.
+ * Recording calls never throw for what the disk does: they become gaps with a reason and `status().state`; recording
+ * resumes by itself. Reading calls throw BluelightError DISK_FAILED while the disk is away.
+ * `tick` must be called every 250 ms.
+ */
+export class Ring implements RecorderHost {
+  readonly clock;
+  readonly bootId: string;
+  readonly segmentMs: number;
+  readonly #options: RingOptions;
+  readonly #io: DiskIo;
+  readonly #recorders = new Map<string, StreamRecorder>();
+  readonly #protections = new Protections();
+  #core: Core | undefined;
+  #space: Space | undefined;
+  #reader: Reader | undefined;
+  #maintenance: Maintenance | undefined;
+  #clockWatch = new ClockWatch();
+  #limits: RingLimits;
+  #problem: { state: DiskState; error: BluelightError } | undefined;
+  #mark: string | undefined;
+  #everOpen = false;
+  #next = { open: 0, mount: 0 };
+
+  constructor(options: RingOptions) {
+    this.#options = options;
+    this.#io = options.io ?? realDiskIo;
+    this.#limits = options.limits;
+    this.clock = options.clock;
+    this.bootId = options.bootId;
+    this.segmentMs = options.segmentMs ?? 10_000;
+  }
+
+  /** The identity of the disk; undefined before one was opened. */
+  get diskId(): string | undefined {
+    return this.#core?.diskId;
+  }
+
+  /** @throws BluelightError why the disk cannot be used; `tick` goes on trying. */
+  open(): void {
+    this.#tryOpen('agent_crashed');
+    if (this.#core === undefined) throw this.#problem!.error;
+  }
+
+  close(): void {
+    for (const recorder of this.#recorders.values()) this.#guard(recorder, () => recorder.end('agent_stopped'));
+    this.#core?.close();
+    this.#core = undefined;
+  }
+
+  /** Lets every file and lock go as a dying process does: nothing is closed, synced or written. */
+  dropHandles(): void {
+    for (const recorder of this.#recorders.values()) recorder.abandon('agent_crashed');
+    this.#closeQuietly();
+  }
+
+  // --- writing
+
+  beginRun(start: RunStart): void {
+    const recorder = this.#recorder(checkStream(start.stream));
+    this.#guard(recorder, () => recorder.begin(start));
+  }
+
+  appendFragment(stream: string, run: string, fragment: Fragment): void {
+    const recorder = this.#recorders.get(stream);
+    if (recorder === undefined || this.#core === undefined) return;
+    this.#guard(recorder, () => recorder.append(run, fragment));
+  }
+
+  /** @param run undefined: none had begun. A run that is over already is not ended again. */
+  endRun(stream: string, run: string | undefined, reason: GapReason): void {
+    const recorder = this.#recorder(checkStream(stream));
+    if (run !== undefined && recorder.runName !== undefined && recorder.runName !== run) return;
+    this.#guard(recorder, () => recorder.end(reason));
+  }
+
+  /** Motion of a camera in a range, pre-roll and post-roll included: its originals are kept longer. */
+  markMotion(camera: string, fromMs: number, toMs: number): void {
+    this.#guard(undefined, () => this.#maintenance?.markMotion(camera, fromMs, toMs));
+  }
+
+  /** Holds and leases as a whole. Until the first call nothing closed is evicted. */
+  setProtections(list: readonly Protection[]): void {
+    this.#guard(undefined, () => {
+      if (this.#core !== undefined) this.#protections.set(list, this.#core.tables);
+      else this.#protections.remember(list);
+    });
+  }
+
+  setLimits(limits: RingLimits): void {
+    this.#limits = limits;
+  }
+
+  /** Syncs what is due, makes room ahead of need, looks after the disk. */
+  tick(): void {
+    const now = this.clock.monotonic();
+    if (this.#core === undefined && now >= this.#next.open)
+      this.#tryOpen(this.#everOpen ? 'disk_failed' : 'agent_crashed');
+    if (now >= this.#next.mount) this.#checkMount(now);
+    for (const recorder of this.#recorders.values()) this.#guard(recorder, () => recorder.sync(SYNC_AFTER_MS));
+    this.#guard(undefined, () => {
+      this.#space?.tick(this.#limits, this.#clockWatch.trustedNow(now));
+      this.#maintenance?.tick(this.#clockWatch);
+      if (this.#problem?.state === 'full' && this.#space?.hasRoom(this.#limits) === true) this.#problem = undefined;
+    });
+  }
+
+  // --- reading
+
+  /** Exact answer from the index: spans, gaps with their reasons, bytes; both clipped to [fromMs, toMs). */
+  coverage(stream: string, fromMs: number, toMs: number): CoverageAnswer {
+    return this.#read((core) => {
+      const row = core.tables.stream(checkStream(stream));
+      const writer = this.#recorders.get(stream)?.writer;
+      const run = writer === undefined ? undefined : core.tables.ensureRun(writer.run, this.bootId);
+      const open = run === undefined ? undefined : openPart(run, writer);
+      // What is written but not synced yet is neither there nor missing.
+      const nowMs = writer === undefined ? this.clock.now() : writer.committed.endMs;
+      return coverage(core.tables, row, { fromMs, toMs }, { nowMs, open });
+    });
+  }
+
+  /** The whole segments that cover a range, as playable files, with what the manifest needs. */
+  plan(stream: string, fromMs: number, toMs: number): ClipPlan {
+    return this.#read((core) => {
+      const row = core.tables.stream(checkStream(stream));
+      const files = row === undefined ? [] : planFiles(core.tables, row, fromMs, toMs);
+      const range = {
+        fromMs: Math.min(fromMs, ...files.map((f) => f.startMs)),
+        toMs: Math.max(toMs, ...files.map((f) => f.endMs)),
+      };
+      const writer = this.#recorders.get(stream)?.writer;
+      const open = writer !== undefined && writer.startMs < toMs && writer.endMs > fromMs;
+      return { stream, ...range, files, gaps: this.coverage(stream, range.fromMs, range.toMs).gaps, open };
+    });
+  }
+
+  /** Segments with their motion marks, neighbours with equal mark merged. */
+  timeline(stream: string, fromMs: number, toMs: number): TimelineEntry[] {
+    return this.#read((core) => timeline(core.tables, checkStream(stream), fromMs, toMs));
+  }
+
+  /** `ftyp` + `moov`. @throws BluelightError NOT_FOUND */
+  readInit(sha256Hex: string): Uint8Array {
+    return this.#read(() => this.#reader!.init(sha256Hex));
+  }
+
+  /**
+   * Bytes of the fragments of a closed segment, `offset` counted from the first of them. The whole file is checked
+   * against its hash first.
+   * @param within refuses a segment that leaves this range (OUTSIDE_RANGE): what a grant allows
+   * @throws BluelightError NOT_FOUND: evicted meanwhile; SEGMENT_DAMAGED: does not fit its hash, and is not served again
+   */
+  read(ask: { stream: string; seq: number; offset: number; length: number; within?: TimeRange }): Uint8Array {
+    checkStream(ask.stream);
+    return this.#read(() => this.#reader!.body(ask));
+  }
+
+  /** Sequence number and link of each stream's newest closed segment: what a checkpoint signs. */
+  heads(): Record<string, { seq: number; link: string }> {
+    return this.#read((core) =>
+      Object.fromEntries(
+        core.tables.streams().map((s) => [s.name, { seq: s.next_seq - 1, link: s.head_link.toString('hex') }]),
+      ),
+    );
+  }
+
+  status(): RingStatus {
+    return ringStatus({
+      core: this.#core,
+      problem: this.#problem,
+      space: this.#space,
+      limits: this.#limits,
+      recorders: this.#recorders,
+      snapshotSeen: this.#protections.seen,
+      rebuildShare: this.#maintenance?.rebuildShare ?? null,
+      nowMs: this.clock.now(),
+      monoMs: this.clock.monotonic(),
+    });
+  }
+
+  /** One step of rebuilding the index; false when it is complete. `tick` makes steps by itself. */
+  rebuildStep(): boolean {
+    return this.#maintenance?.rebuildStep() ?? false;
+  }
+
+  // --- what recorders need (RecorderHost)
+
+  trust() {
+    return this.#options.clockTrust();
+  }
+
+  core(): Core {
+    if (this.#core !== undefined) return this.#core;
+    throw (
+      this.#problem?.error ?? new BluelightError('DISK_FAILED', 'the recording disk is not open', { retryable: true })
+    );
+  }
+
+  makeRoom(bytes: number): void {
+    this.#space?.make(bytes, this.#limits, this.#clockWatch.trustedNow(this.clock.monotonic()));
+  }
+
+  settled(segment: { stream: string; seq: number; fromMs: number; toMs: number; bytes: number }): void {
+    this.#protections.closed(segment.stream, segment.seq, segment.fromMs, segment.toMs);
+    this.#space?.closed(segment.bytes);
+  }
+
+  // --- the disk
+
+  #recorder(stream: string): StreamRecorder {
+    let recorder = this.#recorders.get(stream);
+    if (recorder === undefined) {
+      recorder = new StreamRecorder(stream, this);
+      const added = recorder;
+      this.#recorders.set(stream, recorder);
+      this.#guard(undefined, () => {
+        if (this.#core !== undefined) added.attach(this.#core);
+      });
+    }
+    return recorder;
+  }
+
+  #tryOpen(reason: GapReason): void {
+    this.#next.open = this.clock.monotonic() + RETRY_OPEN_MS;
+    try {
+      this.#openDisk(reason);
+      this.#problem = undefined;
+      this.#everOpen = true;
+    } catch (error) {
+      if (diskTrouble(error) === undefined && !(error instanceof BluelightError)) throw error;
+      this.#closeQuietly();
+      this.#setProblem(diskError(error));
+    }
+  }
+
+  #openDisk(reason: GapReason): void {
+    const { directory } = this.#options;
+    const diskId = identifyDisk(directory, { create: this.#options.create === true, expect: this.#options.expectDisk });
+    const ballast = new Ballast(this.#io, directory, this.#options.ballastBytes ?? 32 << 20);
+    const journal = new Journal(this.#io, directory, this.#options.journalFileBytes ?? 4 << 20);
+    let core: Core | undefined;
+    try {
+      journal.open();
+      core = this.#openIndex(diskId, journal);
+      const gap = { reason, boot: this.bootId, monoMs: Math.round(this.clock.monotonic()), clock: this.trust() };
+      const report = settle(core, gap);
+      if (report.recovered.length + report.dropped.length + report.garbage > 0) {
+        this.#options.log.info(report, 'settled what the last stop left open');
+      }
+    } catch (error) {
+      if (diskTrouble(error) === 'full') ballast.release();
+      journal.close();
+      core?.tables.sql.db.close();
+      throw error;
+    }
+    this.#core = core;
+    this.#mark = mountMark(directory);
+    const parts = { core, protections: this.#protections, options: this.#options };
+    const evictor = new Evictor(core, this.#protections, this.#options.signer);
+    this.#reader = new Reader(core);
+    this.#space = new Space({ ...parts, ballast, evictor });
+    this.#maintenance = new Maintenance(parts);
+    this.#clockWatch = new ClockWatch(this.#maintenance.savedAnchor());
+    this.#protections.refresh(core.tables);
+    for (const recorder of this.#recorders.values()) recorder.attach(core);
+    this.#space.tick(this.#limits, null);
+  }
+
+  /** Opens ring.db; one that is damaged, of another disk or behind a lost journal is put aside and built anew. */
+  #openIndex(diskId: string, journal: Journal): Core {
+    const { directory } = this.#options;
+    const fresh = !existsSync(join(directory, INDEX_FILE));
+    try {
+      const core = new Core(this.#options, diskId, openDatabase(directory, diskId), journal);
+      try {
+        if (fresh) bootstrap(core);
+        else replayTail(core);
+        readState(core.tables.sql);
+        return core;
+      } catch (error) {
+        core.tables.sql.db.close();
+        throw error;
+      }
+    } catch (error) {
+      if (diskTrouble(error) !== 'index' || fresh) throw error;
+      const kept = quarantine(directory, existsSync);
+      this.#options.log.error(
+        { kept, error: errorMessage(error) },
+        'the index is damaged; it is rebuilt from the recordings',
+      );
+      return this.#openIndex(diskId, journal);
+    }
+  }
+
+  #checkMount(now: number): void {
+    this.#next.mount = now + CHECK_MOUNT_MS;
+    if (this.#core === undefined) return;
+    this.#guard(undefined, () => {
+      const mark = mountMark(this.#options.directory);
+      if (mark === this.#mark) return;
+      throw new BluelightError('DISK_MISSING', 'the recording disk went away or another one was mounted in its place', {
+        fix: 'mount the recording disk again',
+        retryable: true,
+      });
+    });
+  }
+
+  /** Runs a recording call; what the disk does wrong becomes a state and a gap. */
+  #guard(recorder: StreamRecorder | undefined, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      const trouble = diskTrouble(error);
+      if (trouble === undefined) throw error;
+      if (trouble === 'full' && this.#stopForRoom(recorder, error)) return;
+      this.#lose(diskError(error), trouble === 'full' ? 'disk_full' : 'disk_failed');
+      if (trouble === 'index') this.#tryRepairIndex();
+    }
+  }
+
+  /** The disk is full but alive: the segment is closed, with the ballast if need be. False when even that fails. */
+  #stopForRoom(recorder: StreamRecorder | undefined, error: unknown): boolean {
+    this.#setProblem(diskError(error));
+    try {
+      if (this.#space?.lowOnDisk() === true) this.#space.releaseBallast();
+      recorder?.stop('disk_full');
+      return true;
+    } catch (second) {
+      if (diskTrouble(second) === undefined) throw second;
+      return false;
+    }
+  }
+
+  #lose(error: BluelightError, reason: GapReason): void {
+    this.#setProblem(error);
+    for (const recorder of this.#recorders.values()) recorder.abandon(reason);
+    this.#closeQuietly();
+    this.#next.open = this.clock.monotonic() + RETRY_OPEN_MS;
+  }
+
+  #tryRepairIndex(): void {
+    const kept = quarantine(this.#options.directory, existsSync);
+    this.#options.log.error({ kept }, 'the index is damaged; it is rebuilt from the recordings');
+    this.#tryOpen('disk_failed');
+  }
+
+  #closeQuietly(): void {
+    const core = this.#core;
+    this.#core = this.#space = this.#reader = this.#maintenance = undefined;
+    try {
+      core?.close();
+    } catch (error) {
+      this.#options.log.warn({ error: errorMessage(error) }, 'the disk would not let its files be closed');
+    }
+  }
+
+  #setProblem(error: BluelightError): void {
+    const states: Record<string, DiskState> = {
+      DISK_FULL: 'full',
+      DISK_MISSING: 'missing',
+      DISK_WRONG: 'wrong',
+      DISK_FOREIGN: 'wrong',
+    };
+    const state = states[error.code] ?? 'failed';
+    if (this.#problem?.state !== state) {
+      this.#options.log.error({ code: error.code, problem: error.message, fix: error.fix }, 'recording is disturbed');
+    }
+    this.#problem = { state, error };
+  }
+
+  #read<T>(work: (core: Core) => T): T {
+    try {
+      return work(this.core());
+    } catch (error) {
+      const trouble = diskTrouble(error);
+      if (trouble === undefined) throw error;
+      // One unreadable block must not stop the recording: if the disk itself is gone, the next sync finds out.
+      if (trouble === 'index' && this.#core !== undefined) {
+        this.#lose(diskError(error), 'disk_failed');
+        this.#tryRepairIndex();
+      }
+      throw diskError(error);
+    }
+  }
+}

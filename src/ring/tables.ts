@@ -1,0 +1,277 @@
+import { BluelightError } from '../base/errors.js';
+import type { Sql } from '../store/sql.js';
+import { allocated } from './disk-io.js';
+import { segmentId } from './layout.js';
+
+export const OPEN = 0;
+export const CLOSED = 1;
+export const GARBAGE = 2;
+export const DAMAGED = 3;
+
+export interface StreamRow {
+  id: number;
+  name: string;
+  next_seq: number;
+  head_link: Buffer;
+  segments: number;
+  stored_bytes: number;
+  duration_ms: number;
+  longest_ms: number;
+  tiered_seq: number;
+}
+
+export interface SegmentRow {
+  id: number;
+  stream_id: number;
+  state: number;
+  ordinal: number;
+  run_id: number;
+  init_id: number;
+  start_ms: number;
+  shift_ms: number;
+  mono_ms: number;
+  clock: number;
+  decode_ticks: number;
+  duration_ticks: number | null;
+  body_bytes: number | null;
+  body_sha256: Buffer | null;
+  link: Buffer | null;
+  recovered: number;
+  has_motion: number;
+  journal_number: number | null;
+}
+
+/** A row with the texts that its numbers stand for. */
+export interface SegmentDetail extends SegmentRow {
+  run: string;
+  boot: string;
+  init_sha256: Buffer;
+  init_bytes: number;
+}
+
+export interface GapRow {
+  id: number;
+  stream_id: number;
+  from_ms: number;
+  to_ms: number | null;
+  reason: string;
+  boot_id: string;
+  mono_ms: number;
+  to_mono_ms: number | null;
+  clock: number;
+  shift_from_ms: number;
+  shift_to_ms: number;
+}
+
+const DETAIL = `select s.*, r.name as run, r.boot_id as boot, i.sha256 as init_sha256, length(i.bytes) as init_bytes
+  from segments s join runs r on r.id = s.run_id join inits i on i.id = s.init_id`;
+
+export function ticksToMs(ticks: number): number {
+  return Math.round(ticks / 90);
+}
+
+/** Where a settled segment ends on the wall clock. */
+export function endMs(row: SegmentRow): number {
+  return row.start_ms + ticksToMs(row.duration_ticks ?? 0);
+}
+
+/** Typed access to the rows of ring.db. Whoever changes rows does so in a transaction. */
+export class Tables {
+  readonly sql: Sql;
+
+  constructor(sql: Sql) {
+    this.sql = sql;
+  }
+
+  stream(name: string): StreamRow | undefined {
+    return this.sql.one<StreamRow>('select * from streams where name = :name', { name });
+  }
+
+  streamById(id: number): StreamRow {
+    const row = this.sql.one<StreamRow>('select * from streams where id = :id', { id });
+    if (row === undefined) throw new BluelightError('INDEX_CORRUPT', `stream ${id} is missing in ring.db`);
+    return row;
+  }
+
+  streams(): StreamRow[] {
+    return this.sql.all<StreamRow>('select * from streams order by name');
+  }
+
+  ensureStream(name: string): StreamRow {
+    this.sql.run('insert into streams (name, head_link) values (:name, zeroblob(32)) on conflict do nothing', { name });
+    return this.stream(name)!;
+  }
+
+  ensureRun(name: string, boot: string): number {
+    this.sql.run('insert into runs (name, boot_id) values (:name, :boot) on conflict do nothing', { name, boot });
+    return this.sql.one<{ id: number }>('select id from runs where name = :name', { name })!.id;
+  }
+
+  initId(sha256: Uint8Array): number | undefined {
+    return this.sql.one<{ id: number }>('select id from inits where sha256 = :sha256', { sha256 })?.id;
+  }
+
+  ensureInit(sha256: Uint8Array, bytes: Uint8Array): number {
+    this.sql.run('insert into inits (sha256, bytes) values (:sha256, :bytes) on conflict do nothing', {
+      sha256,
+      bytes,
+    });
+    return this.initId(sha256)!;
+  }
+
+  initBytes(sha256: Uint8Array): Buffer | undefined {
+    return this.sql.one<{ bytes: Buffer }>('select bytes from inits where sha256 = :sha256', { sha256 })?.bytes;
+  }
+
+  segment(id: number): SegmentRow | undefined {
+    return this.sql.one<SegmentRow>('select * from segments where id = :id', { id });
+  }
+
+  detail(id: number): SegmentDetail | undefined {
+    return this.sql.one<SegmentDetail>(`${DETAIL} where s.id = :id`, { id });
+  }
+
+  /** Open rows and garbage: a handful, by a partial index. */
+  unsettled(): SegmentRow[] {
+    return this.sql.all<SegmentRow>('select * from segments where state <> 1 and state in (0, 2) order by id');
+  }
+
+  /** Closed and damaged rows of a stream that overlap [from, to), by start. */
+  overlapping(stream: StreamRow, fromMs: number, toMs: number): SegmentRow[] {
+    const rows = this.sql.all<SegmentRow>(
+      `select * from segments where stream_id = :stream and start_ms > :after and start_ms < :to and state in (1, 3)
+       order by start_ms, id`,
+      { stream: stream.id, after: fromMs - stream.longest_ms - 1, to: toMs },
+    );
+    return rows.filter((row) => endMs(row) > fromMs);
+  }
+
+  details(ids: readonly number[]): SegmentDetail[] {
+    return ids.flatMap((id) => this.detail(id) ?? []);
+  }
+
+  /** Closed and damaged rows of a stream from an id on, oldest first. */
+  settledFrom(streamNumber: number, fromId: number, limit: number): SegmentRow[] {
+    return this.sql.all<SegmentRow>(
+      `select * from segments where id >= :from and id < :end and state in (1, 3) order by id limit :limit`,
+      { from: Math.max(fromId, segmentId(streamNumber, 0)), end: segmentId(streamNumber + 1, 0), limit },
+    );
+  }
+
+  /** The row of the segment that is being written. */
+  openSegment(streamId: number): SegmentRow | undefined {
+    return this.sql.one<SegmentRow>('select * from segments where state <> 1 and state = 0 and stream_id = :streamId', {
+      streamId,
+    });
+  }
+
+  newest(streamNumber: number): SegmentRow | undefined {
+    return this.sql.one<SegmentRow>(
+      `select * from segments where id >= :from and id < :end and state in (1, 3) order by id desc limit 1`,
+      { from: segmentId(streamNumber, 0), end: segmentId(streamNumber + 1, 0) },
+    );
+  }
+
+  /** The link of a record whose row or prune range is still there. */
+  linkOf(streamNumber: number, seq: number): Buffer | undefined {
+    if (seq === 0) return Buffer.alloc(32);
+    const row = this.segment(segmentId(streamNumber, seq));
+    if (row?.link) return row.link;
+    return this.sql.one<{ link_at_to: Buffer }>(
+      'select link_at_to from pruned where stream_id = :stream and to_seq = :seq',
+      { stream: streamNumber, seq },
+    )?.link_at_to;
+  }
+
+  setLive(journal: number, change: number): void {
+    this.sql.run(
+      `insert into journals (number, live_records) values (:journal, :change)
+       on conflict do update set live_records = live_records + :change`,
+      { journal, change },
+    );
+  }
+
+  openGap(streamId: number): GapRow | undefined {
+    return this.sql.one<GapRow>('select * from gaps where stream_id = :streamId and to_ms is null', { streamId });
+  }
+
+  gaps(streamId: number, fromMs: number, toMs: number): GapRow[] {
+    return this.sql.all<GapRow>(
+      // Gaps of a stream follow each other, so of those that begin before the range only the last can reach into it.
+      `select * from gaps where stream_id = :streamId and from_ms < :toMs and (to_ms is null or to_ms > :fromMs)
+         and from_ms >= coalesce((select max(from_ms) from gaps where stream_id = :streamId and from_ms <= :fromMs), :fromMs)
+       order by from_ms`,
+      { streamId, fromMs, toMs },
+    );
+  }
+
+  initLength(id: number): number {
+    return this.sql.one<{ n: number }>('select length(bytes) as n from inits where id = :id', { id })?.n ?? 0;
+  }
+
+  /** Takes one row out with everything that was counted for it. */
+  drop(row: SegmentRow, initBytes: number): void {
+    this.sql.run('delete from segments where id = :id', { id: row.id });
+    this.sql.run('delete from fragments where segment_id = :id', { id: row.id });
+    if (row.duration_ticks === null) return;
+    const stored = allocated(initBytes + (row.body_bytes ?? 0));
+    this.count(row.stream_id, -1, -stored, -ticksToMs(row.duration_ticks));
+    if (row.journal_number !== null) this.setLive(row.journal_number, -1);
+  }
+
+  count(streamId: number, segments: number, storedBytes: number, durationMs: number): void {
+    this.sql.run(
+      `update streams set segments = segments + :segments, stored_bytes = stored_bytes + :storedBytes,
+         duration_ms = duration_ms + :durationMs where id = :streamId`,
+      { streamId, segments, storedBytes, durationMs },
+    );
+  }
+
+  /** Remembers a deleted range of records and merges it with its neighbours. */
+  prune(range: {
+    streamId: number;
+    fromSeq: number;
+    toSeq: number;
+    fromMs: number;
+    toMs: number;
+    link: Uint8Array;
+    why: string;
+  }): void {
+    let { fromSeq, fromMs, toSeq, toMs, link } = range;
+    // `lost` is only a guess until the prune record itself is read.
+    const touching = this.sql.all<{
+      from_seq: number;
+      to_seq: number;
+      from_ms: number;
+      to_ms: number;
+      link_at_to: Buffer;
+      why: string;
+    }>(`select * from pruned where stream_id = :streamId and from_seq <= :next and to_seq >= :before`, {
+      streamId: range.streamId,
+      next: toSeq + 1,
+      before: fromSeq - 1,
+    });
+    for (const other of touching) {
+      const inside = other.from_seq >= range.fromSeq && other.to_seq <= range.toSeq;
+      if (!inside && other.why !== range.why) continue;
+      this.sql.run('delete from pruned where stream_id = :streamId and from_seq = :from', {
+        streamId: range.streamId,
+        from: other.from_seq,
+      });
+      if (other.from_seq < fromSeq) {
+        fromSeq = other.from_seq;
+        fromMs = other.from_ms;
+      }
+      if (other.to_seq > toSeq) {
+        toSeq = other.to_seq;
+        toMs = other.to_ms;
+        link = other.link_at_to;
+      }
+    }
+    this.sql.run(
+      `insert or replace into pruned (stream_id, from_seq, to_seq, from_ms, to_ms, link_at_to, why)
+       values (:streamId, :fromSeq, :toSeq, :fromMs, :toMs, :link, :why)`,
+      { streamId: range.streamId, fromSeq, toSeq, fromMs, toMs, link, why: range.why },
+    );
+  }
+}
