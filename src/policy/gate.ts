@@ -168,6 +168,7 @@ export class Gate {
 
   /** Looks at every open grant again and aborts what would no longer be given. */
   recheck(): void {
+    if (this.#open.size === 0) return;
     const now = this.#ports.clock.now();
     const mono = this.#ports.clock.monotonic();
     const state = this.#state();

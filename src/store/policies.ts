@@ -181,6 +181,8 @@ export interface Approval {
   kind: string;
   operator: string;
   agency: string;
+  /** The command that waits for the answer. */
+  job: string | null;
   state: 'waiting' | 'approved' | 'declined' | 'expired';
   askedMs: number;
   expiresMs: number;
@@ -189,16 +191,17 @@ export interface Approval {
 }
 
 export function approvalsTable(sql: Sql) {
-  const columns = `id, request, camera, from_ms as fromMs, to_ms as toMs, kind, operator, agency, state,
+  const columns = `id, request, camera, from_ms as fromMs, to_ms as toMs, kind, operator, agency, job, state,
     asked_ms as askedMs, expires_ms as expiresMs, answered_ms as answeredMs, answered_by as answeredBy`;
   type ApprovalRow = Omit<Approval, 'request'> & { request: string };
   const toApproval = (row: ApprovalRow): Approval => ({ ...row, request: JSON.parse(row.request) as AccessRequest });
   return {
     ask(approval: Omit<Approval, 'state' | 'answeredMs' | 'answeredBy'>): void {
       sql.run(
-        `insert into approvals (id, request, camera, from_ms, to_ms, kind, operator, agency, state, asked_ms,
-           expires_ms)
-         values (:id, :request, :camera, :fromMs, :toMs, :kind, :operator, :agency, 'waiting', :askedMs, :expiresMs)
+        `insert into approvals (id, request, camera, from_ms, to_ms, kind, operator, agency, job, state,
+           asked_ms, expires_ms)
+         values (:id, :request, :camera, :fromMs, :toMs, :kind, :operator, :agency, :job, 'waiting',
+           :askedMs, :expiresMs)
          on conflict do nothing`,
         { ...approval, request: JSON.stringify(approval.request) },
       );

@@ -129,6 +129,8 @@ create table approvals (
   kind text not null,
   operator text not null,
   agency text not null,
+  -- The command that waits for the answer.
+  job text,
   state text not null check (state in ('waiting', 'approved', 'declined', 'expired')),
   asked_ms integer not null,
   expires_ms integer not null,

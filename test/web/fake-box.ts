@@ -317,6 +317,7 @@ export class FakeBox implements WebPorts {
         sightings: false,
         autoClips: i < 2,
         retentionMaxDays: null,
+        masks: [],
       })),
     };
   }
