@@ -11,6 +11,8 @@ import { Weather } from './weather.js';
 const STEP = { share: 0.45, quietMs: 800 };
 const STILL_MS = 1_500;
 const PARKED_MS = 90_000;
+/** Cells around a held object that are held with it. */
+const OUTLINE = 2;
 
 /** What a frame showed. `tracks` are live objects of the detector, confirmed and not. */
 export interface Observation {
@@ -113,24 +115,32 @@ export class Detector {
     }
   }
 
+  /** Says of every cell how it is to be learned. */
   #paint(): void {
     const kind = this.#kind.fill(FREE);
     const { blobs, cells } = this.finder;
     this.#covered.fill(0);
     for (const blob of blobs) for (let i = blob.from; i < blob.to; i++) kind[cells[i]!] = REJECTED;
     for (const track of this.tracker.tracks) {
-      const k = track.confirmedAt === undefined ? CANDIDATE : HELD;
-      for (let i = 0; i < track.count; i++) {
-        const c = track.cells[i]!;
-        if (kind[c]! < k) kind[c] = k;
-        if (k !== HELD) continue;
-        const y = (c / WIDTH) | 0;
-        const x = c - y * WIDTH;
-        this.#covered[((y / BLOCK) | 0) * BLOCKS_X + ((x / BLOCK) | 0)]!++;
-        if (x > 0) kind[c - 1] = HELD;
-        if (x < WIDTH - 1) kind[c + 1] = HELD;
-        if (y > 0) kind[c - WIDTH] = HELD;
-        if (y < HEIGHT - 1) kind[c + WIDTH] = HELD;
+      if (track.confirmedAt !== undefined) continue;
+      for (let i = 0; i < track.count; i++) kind[track.cells[i]!] = CANDIDATE;
+    }
+    for (const track of this.tracker.tracks) if (track.confirmedAt !== undefined) this.#hold(track);
+  }
+
+  /** Nothing of an object is learned, nor what is around it: its outline is part of it, even where it hardly shows. */
+  #hold(track: Track): void {
+    const { owner } = this.finder;
+    for (let i = 0; i < track.count; i++) {
+      const c = track.cells[i]!;
+      const y = (c / WIDTH) | 0;
+      const x = c - y * WIDTH;
+      this.#covered[((y / BLOCK) | 0) * BLOCKS_X + ((x / BLOCK) | 0)]!++;
+      const inner = owner[c] !== 0 && owner[c - 1] && owner[c + 1] && owner[c - WIDTH] && owner[c + WIDTH];
+      const reach = inner ? 0 : OUTLINE;
+      for (let ny = Math.max(0, y - reach), yEnd = Math.min(HEIGHT - 1, y + reach); ny <= yEnd; ny++) {
+        const row = ny * WIDTH;
+        this.#kind.fill(HELD, row + Math.max(0, x - reach), row + Math.min(WIDTH - 1, x + reach) + 1);
       }
     }
   }

@@ -50,7 +50,7 @@ const PROOF = {
   moving: 2,
   changed: 0.12,
   /** Cells. */
-  reach: 4,
+  reach: 3,
   straight: 0.55,
   grown: 1.6,
   /** Share of frames in which it has to be seen. */
