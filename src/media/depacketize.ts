@@ -38,6 +38,8 @@ export class Depacketizer {
   #handedOut = false;
   /** What came before the next packet is not known: it may stand in the middle of a picture. */
   #cut: 'begin' | 'gap' | undefined = 'begin';
+  /** The stream has access unit delimiters: then every picture begins with one. */
+  #delimited = false;
   /** Some cameras mark every slice: then only the timestamp tells where a picture ends. */
   #markersLie = false;
 
@@ -87,7 +89,8 @@ export class Depacketizer {
     const nal = data.subarray(at, end);
     const type = nalType(this.#codec, nal);
     if (cut === 'begin') return !isSlice(this.#codec, nal) || isFirstSlice(this.#codec, nal);
-    return h264 ? type === H264.aud || type === H264.sps : type === H265.aud || type === H265.vps;
+    if (this.#delimited) return type === (h264 ? H264.aud : H265.aud);
+    return type === (h264 ? H264.sps : H265.vps);
   }
 
   #turn(timestamp: number): void {
@@ -161,6 +164,7 @@ export class Depacketizer {
   #enter(first: number, after: number): boolean {
     const type = this.#codec === 'h264' ? first & 0x1f : (first >> 1) & 0x3f;
     const slice = this.#codec === 'h264' ? type >= H264.slice && type <= H264.idr : type < H265.vps;
+    if (type === (this.#codec === 'h264' ? H264.aud : H265.aud)) this.#delimited = true;
     if (!slice) return true;
     // first_mb_in_slice == 0 or first_slice_segment_in_pic_flag.
     if (this.#handedOut && !this.#hasSlice && (after & 0x80) === 0) {

@@ -17,7 +17,7 @@ const MAX_DEPTH = 16;
  * (depth 0) both are the same, and nothing is kept.
  */
 export class DecodeOrder<T extends Timed> {
-  #depth: number;
+  #depth = 0;
   /** The last n + 1 times of showing, ascending. */
   #window: number[] = [];
   /** In decoding order, to see by how many a picture is overtaken. */
@@ -25,13 +25,9 @@ export class DecodeOrder<T extends Timed> {
   /** At the start, until the distance of pictures is known. */
   #held: T[] | undefined = [];
 
-  /** `depth`: as the sequence parameter set says, 0 if it does not. */
-  constructor(depth: number) {
+  /** `depth`: as the sequence parameter set says; before the first picture. */
+  expect(depth: number): void {
     this.#depth = Math.min(depth, MAX_DEPTH);
-  }
-
-  get depth(): number {
-    return this.#depth;
   }
 
   /** Whether the picture is overtaken by more than was known. Then the depth grows and decode times start anew. */

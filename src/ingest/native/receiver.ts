@@ -1,5 +1,5 @@
 import { Depacketizer } from '../../media/depacketize.js';
-import { isSequenceParameterSet } from '../../media/nal.js';
+import { isSequenceParameterSet, splitNals } from '../../media/nal.js';
 import {
   buildReceiverReport,
   emptyPacket,
@@ -41,7 +41,9 @@ export class Receiver {
   readonly #packet = emptyPacket();
   readonly #depacketizer: Depacketizer;
   readonly #timeline = new Timeline();
-  readonly #order: DecodeOrder<Arrived>;
+  readonly #order = new DecodeOrder<Arrived>();
+  /** A sequence parameter set has said how far pictures are reordered. */
+  #depthKnown = false;
   #reception: Reception | undefined;
   #report: SenderReport | undefined;
   #garbage = 0;
@@ -53,8 +55,7 @@ export class Receiver {
     this.#options = options;
     this.#events = events;
     const { codec, parameterSets } = options.track;
-    const sps = parameterSets.find((set) => isSequenceParameterSet(codec, set));
-    this.#order = new DecodeOrder((sps === undefined ? undefined : parseSps(codec, sps)?.reorderFrames) ?? 0);
+    this.#learnDepth(parameterSets);
     const sink = {
       picture: (data: Uint8Array, timestamp: number): void => this.#onPicture(data, timestamp),
       damaged: (detail: string): void => events.lost(detail),
@@ -84,9 +85,9 @@ export class Receiver {
   rtcp(data: Uint8Array, start: number, end: number, nowMs: number): void {
     const { report, bye } = parseRtcp(data, start, end);
     if (bye) throw failure('offline', 'the camera ended the stream');
-    if (report === undefined || report.ssrc !== this.#reception?.ssrc) return;
+    if (report === undefined) return;
     this.#report = report;
-    this.#reception.heard(report.middle, nowMs);
+    if (report.ssrc === this.#reception?.ssrc) this.#reception.heard(report.middle, nowMs);
   }
 
   /** The receiver report that is due; undefined while nothing was received. */
@@ -103,12 +104,26 @@ export class Receiver {
       this.#events.lost("the time of the camera's pictures jumped");
       this.#order.restart();
     }
+    if (!this.#depthKnown) this.#learnDepth(splitNals(data));
     if (this.#order.grows(ticks)) this.#events.lost('the camera sends pictures in another order than it says');
-    const report = this.#report;
-    const cameraWallMs =
-      report === undefined ? undefined : report.wallMs + ((timestamp - report.timestamp) | 0) / TICKS_PER_MS;
+    const cameraWallMs = this.#cameraWallMs(timestamp);
     for (const { picture, dts } of this.#order.push({ data, pts: ticks, arrivedMs, cameraWallMs })) {
       this.#events.picture({ ...picture, dts } satisfies RawPicture);
     }
+  }
+
+  #learnDepth(nals: readonly Uint8Array[]): void {
+    const { codec } = this.#options.track;
+    const sps = nals.find((nal) => isSequenceParameterSet(codec, nal));
+    if (sps === undefined) return;
+    this.#depthKnown = true;
+    this.#order.expect(parseSps(codec, sps)?.reorderFrames ?? 0);
+  }
+
+  /** When the picture was taken, by the camera's clock. A report may come before the first packet that it is about. */
+  #cameraWallMs(timestamp: number): number | undefined {
+    const report = this.#report;
+    if (report === undefined || report.ssrc !== this.#reception?.ssrc) return undefined;
+    return report.wallMs + ((timestamp - report.timestamp) | 0) / TICKS_PER_MS;
   }
 }
