@@ -9,7 +9,8 @@ import { Hono, type Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { BluelightError, errorCode, toErrorData } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import { boxView, clipView, eventView, type ConsoleState } from './views.js';
+import type { ConsoleState } from './console-state.js';
+import { boxView, clipView, eventView } from './views.js';
 import { problemStatus, type Uploads } from './uploads.js';
 import type { CenterDb } from './db.js';
 
@@ -114,10 +115,12 @@ function routes(o: HttpOptions, stop: AbortSignal): Hono {
 
 function state(o: HttpOptions): ConsoleState {
   const now = o.now();
+  const { events: eventCount, duplicates } = o.db.counts();
   return {
     now,
     center: o.center,
-    ...o.db.counts(),
+    eventCount,
+    duplicates,
     boxes: o.db.boxes().map((box) => boxView(box, now)),
     events: o.db.events({ limit: 100, type: 'bluelight.motion' }).map(eventView),
     clips: o.db.clips(60).map((clip) => clipView(clip, o.db.box(clip.site, clip.box))),

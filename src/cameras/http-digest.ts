@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { withDeadline, type Clock } from '../base/clock.js';
+import { BluelightError, errorMessage } from '../base/errors.js';
+import type { Credentials } from '../contract/camera.js';
+import { authorization, chooseTerms, parseChallenges } from '../media/rtsp-auth.js';
+
+const FETCH_MS = 8_000;
+
+/**
+ * Gets a file from a camera with HTTP Digest. The password never crosses the line (Basic is refused), redirects are
+ * not followed, and what is larger than `maxBytes` is cut off. One login at most.
+ * Errors: CAMERA_UNREACHABLE, CAMERA_REFUSED, CAMERA_INVALID.
+ */
+export async function fetchWithDigest(
+  clock: Clock,
+  url: string,
+  credentials: Credentials,
+  maxBytes: number,
+): Promise<{ type: string; bytes: Buffer }> {
+  const stop = new AbortController();
+  const late = (): BluelightError => {
+    stop.abort();
+    return unreachable(`did not send the file within ${String(FETCH_MS / 1000)} s`);
+  };
+  return withDeadline(clock, FETCH_MS, fetchOnce(url, credentials, maxBytes, stop.signal), late);
+}
+
+async function fetchOnce(
+  url: string,
+  { username, password }: Credentials,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<{ type: string; bytes: Buffer }> {
+  const first = await get(url, undefined, signal);
+  if (first.statusCode !== 401) return readAnswer(first, maxBytes);
+  first.destroy();
+  const { terms, clearOnly } = chooseTerms(parseChallenges(challengesOf(first)), false);
+  if (terms === undefined) {
+    const why = clearOnly ? 'asks for the password in clear' : 'asks for a login of an unknown kind';
+    throw new BluelightError('CAMERA_INVALID', `the camera ${why}`, { fix: 'switch its HTTP login to digest' });
+  }
+  const target = new URL(url);
+  const header = authorization(terms, {
+    username,
+    password,
+    method: 'GET',
+    uri: target.pathname + target.search,
+    count: 1,
+    cnonce: randomBytes(8).toString('hex'),
+  });
+  const second = await get(url, header, signal);
+  if (second.statusCode === 401 || second.statusCode === 403) {
+    second.destroy();
+    throw new BluelightError('CAMERA_REFUSED', 'the camera refused user name and password', {
+      fix: 'check both on the camera itself; after some wrong logins it locks itself for about half an hour',
+    });
+  }
+  return readAnswer(second, maxBytes);
+}
+
+function challengesOf(response: IncomingMessage): string[] {
+  const { rawHeaders } = response;
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'www-authenticate');
+}
+
+function get(url: string, login: string | undefined, signal: AbortSignal): Promise<IncomingMessage> {
+  const send = url.startsWith('https:') ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const request = send(url, {
+      agent: false,
+      signal,
+      rejectUnauthorized: false,
+      headers: login === undefined ? {} : { Authorization: login },
+    });
+    request.on('response', resolve);
+    request.on('error', (error) => reject(unreachable(`broke the connection: ${errorMessage(error)}`, error)));
+    request.end();
+  });
+}
+
+async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<{ type: string; bytes: Buffer }> {
+  if (response.statusCode !== 200) {
+    response.destroy();
+    throw new BluelightError('CAMERA_INVALID', `the camera answered with HTTP status ${String(response.statusCode)}`);
+  }
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > maxBytes) {
+      throw new BluelightError('CAMERA_INVALID', `the camera sent more than ${String(maxBytes)} bytes`);
+    }
+    parts.push(part);
+  }
+  return { type: response.headers['content-type'] ?? '', bytes: Buffer.concat(parts) };
+}
+
+function unreachable(what: string, cause?: unknown): BluelightError {
+  return new BluelightError('CAMERA_UNREACHABLE', `the camera ${what}`, { retryable: true, cause });
+}

@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import { BluelightError } from '../base/errors.js';
+import type { Credentials } from '../contract/camera.js';
+
+/** Cameras lock an account for about half an hour; trying on keeps it locked. */
+const LOCK_MS = 35 * 60_000;
+/** Refusals of one device within that time after which even new passwords have to wait: cameras count to five or so. */
+const MAX_REFUSED = 3;
+
+interface Refusal {
+  atMono: number;
+  /** Which credentials were refused; never the credentials themselves. */
+  print: string;
+}
+
+/**
+ * Keeps cameras from locking us out: the first refusal of a password stops every login with it, until other
+ * credentials are given or the camera has surely forgotten.
+ */
+export class LoginLedger {
+  readonly #refusals = new Map<string, Refusal[]>();
+
+  constructor(private readonly clock: Clock) {}
+
+  /** @throws BluelightError CAMERA_LOGIN_HELD if a login now could lock the device. */
+  check(device: string, credentials: Credentials): void {
+    const recent = this.#recent(device);
+    const print = fingerprint(credentials);
+    const same = recent.find((refusal) => refusal.print === print);
+    if (same !== undefined) {
+      throw held('it refused this user name and password before', this.#minutesLeft(same), 'give the right password');
+    }
+    const oldest = recent[0];
+    if (oldest !== undefined && recent.length >= MAX_REFUSED) {
+      const fix = 'check the password on the camera itself meanwhile';
+      throw held(`it refused ${String(recent.length)} logins`, this.#minutesLeft(oldest), fix);
+    }
+  }
+
+  refused(device: string, credentials: Credentials): void {
+    const refusal = { atMono: this.clock.monotonic(), print: fingerprint(credentials) };
+    this.#refusals.set(device, [...this.#recent(device), refusal]);
+  }
+
+  accepted(device: string): void {
+    this.#refusals.delete(device);
+  }
+
+  /** Whether logins of this device stand still. */
+  isHeld(device: string): boolean {
+    return this.#recent(device).length > 0;
+  }
+
+  #recent(device: string): Refusal[] {
+    const now = this.clock.monotonic();
+    return (this.#refusals.get(device) ?? []).filter((refusal) => now - refusal.atMono < LOCK_MS);
+  }
+
+  #minutesLeft(refusal: Refusal): number {
+    return Math.ceil((LOCK_MS - (this.clock.monotonic() - refusal.atMono)) / 60_000);
+  }
+}
+
+function fingerprint({ username, password }: Credentials): string {
+  return createHash('sha256')
+    .update(JSON.stringify([username, password]))
+    .digest('hex');
+}
+
+function held(why: string, minutes: number, fix: string): BluelightError {
+  return new BluelightError('CAMERA_LOGIN_HELD', `no login to this camera now: ${why}, and more tries may lock it`, {
+    fix: `${fix}, or wait ${String(minutes)} min`,
+  });
+}

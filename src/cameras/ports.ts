@@ -1,0 +1,17 @@
+import type { Camera, Credentials } from '../contract/camera.js';
+
+/** Adopted cameras, kept over restarts. */
+export interface CameraTable {
+  list(): Promise<Camera[]>;
+  save(camera: Camera): Promise<void>;
+  remove(entry: { id: string; at: number }): Promise<void>;
+  /** Names by id of all cameras that ever were. */
+  names(): Promise<Record<string, string>>;
+}
+
+/** Sealed at rest. Named `device:{id}`. */
+export interface CredentialTable {
+  get(name: string): Promise<Credentials | null>;
+  put(entry: { name: string; username: string; password: string; at: number }): Promise<void>;
+  remove(name: string): Promise<void>;
+}
