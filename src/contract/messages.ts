@@ -140,6 +140,8 @@ export const claimFile = z.object({
   expiresAt: utc.optional(),
   /** One time: the box shows it to the center at its first contact. */
   secret: z.string().min(16).max(200).optional(),
+  /** At a site of the city: the key that signs the terms. Absent: the owner of the site signs them, on the box. */
+  authority: z.strictObject({ kind: z.literal('city'), key: publicKeyText }).optional(),
   center: z.object({
     id: slug,
     /** `mqtt://` or `mqtts://` */

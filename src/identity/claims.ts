@@ -17,7 +17,7 @@ export interface Membership {
   password: string | null;
 }
 
-/** Binds the box to a center. Survives a power cut at any point: the same file again goes on where it was. */
+/** Binds the box to a center. A power cut leaves it bound or free, never between. */
 export class Claims {
   readonly #tables: Pick<TableCalls, 'claims' | 'keys'>;
   readonly #clock: Clock;
@@ -31,8 +31,8 @@ export class Claims {
   async membership(): Promise<Membership | null> {
     const claim = await this.#tables.claims.current();
     if (claim === null) return null;
-    const key = (await this.#tables.keys.current('center')) ?? (await this.#installKey(claim));
-    return { claim, centerKeys: [key.kid], password: await this.#tables.claims.password(claim.id) };
+    const key = await this.#tables.keys.current('center');
+    return { claim, centerKeys: key === null ? [] : [key.kid], password: await this.#tables.claims.password(claim.id) };
   }
 
   /**
@@ -48,8 +48,7 @@ export class Claims {
       });
     }
     const fingerprint = createHash('sha256').update(canonicalBytes(file)).digest('hex');
-    const claim = await this.#tables.claims.add({ id: ulid(now), file, fingerprint, state: 'pending', atMs: now });
-    await this.#installKey(claim);
+    await this.#tables.claims.add({ id: ulid(now), file, fingerprint, state: 'pending', atMs: now });
     return (await this.membership())!;
   }
 
@@ -61,16 +60,8 @@ export class Claims {
   /** Ends the membership and forgets the keys of the center. */
   async end(why: string): Promise<void> {
     const claim = await this.#tables.claims.current();
-    const key = await this.#tables.keys.current('center');
     const atMs = this.#clock.now();
-    if (key !== null) await this.#tables.keys.revoke({ kid: key.kid, atMs });
     if (claim !== null) await this.#tables.claims.end({ id: claim.id, atMs, why });
-  }
-
-  async #installKey(claim: Claim): Promise<{ kid: string }> {
-    const kid = claim.center.key;
-    await this.#tables.keys.install({ kid, role: 'center', statement: claim.id, atMs: this.#clock.now() });
-    return { kid };
   }
 }
 

@@ -1,5 +1,6 @@
 import { BluelightError } from '../base/errors.js';
 import type { ClaimFile } from '../contract/messages.js';
+import type { KeysTable } from './keys.js';
 import type { Seal } from './seal.js';
 import type { Sql } from './sql.js';
 
@@ -24,7 +25,7 @@ interface Row extends Omit<Claim, 'center'> {
 const COLUMNS = `id, state, site, box, center, created_ms as createdMs, activated_ms as activatedMs,
   ended_ms as endedMs, ended_why as endedWhy`;
 
-export function claimsTable(sql: Sql, seal: Seal) {
+export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable) {
   const current = (): Claim | null => {
     const row = sql.one<Row>(`select ${COLUMNS} from claims where state in ('pending', 'active')`);
     return row === undefined ? null : toClaim(row);
@@ -40,8 +41,9 @@ export function claimsTable(sql: Sql, seal: Seal) {
       return row?.sealed ? seal.open(`claims/${id}`, row.sealed) : null;
     },
     /**
-     * Binds the box. The same file again gives the claim that it already made.
-     * @throws BluelightError CLAIMED: the box belongs to a center; CLAIM_USED: this file was used and ended
+     * Binds the box and takes the keys of the center, both or neither. The same file again gives the claim that it
+     * already made.
+     * @throws BluelightError CLAIMED: the box belongs to a center; CLAIM_USED: this file was used and ended; KEY_USED
      */
     add(entry: { id: string; file: ClaimFile; fingerprint: string; state: 'pending' | 'active'; atMs: number }): Claim {
       return sql.transaction(() => {
@@ -56,19 +58,29 @@ export function claimsTable(sql: Sql, seal: Seal) {
           });
         }
         insert(sql, seal, entry);
+        keys.install({ kid: entry.file.center.key, role: 'center', statement: entry.id, atMs: entry.atMs });
+        if (entry.file.authority !== undefined) {
+          keys.install({ kid: entry.file.authority.key, role: 'city', statement: entry.id, atMs: entry.atMs });
+        }
         return current()!;
       });
     },
     activate(entry: { id: string; atMs: number }): void {
       sql.run(`update claims set state = 'active', activated_ms = :atMs where id = :id and state = 'pending'`, entry);
     },
-    /** Ends the claim and forgets the password. */
+    /** Ends the claim, forgets the password and revokes the keys that came with it. */
     end(entry: { id: string; atMs: number; why: string }): void {
-      sql.run(
-        `update claims set state = 'ended', ended_ms = :atMs, ended_why = :why, sealed_password = null
-         where id = :id and state <> 'ended'`,
-        entry,
-      );
+      sql.transaction(() => {
+        sql.run(
+          `update claims set state = 'ended', ended_ms = :atMs, ended_why = :why, sealed_password = null
+           where id = :id and state <> 'ended'`,
+          entry,
+        );
+        for (const role of ['center', 'city'] as const) {
+          const key = keys.current(role);
+          if (key !== null) keys.revoke({ kid: key.kid, atMs: entry.atMs });
+        }
+      });
     },
   };
 }

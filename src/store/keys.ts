@@ -75,6 +75,8 @@ export function keysTable(sql: Sql) {
   };
 }
 
+export type KeysTable = ReturnType<typeof keysTable>;
+
 function toKey(row: Row): StoredKey {
   return { ...row, wrapped: row.wrapped === null ? null : (JSON.parse(row.wrapped) as unknown) };
 }

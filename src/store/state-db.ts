@@ -31,10 +31,11 @@ export interface StateDbOptions {
 const OUTBOX_BYTES = 64 * 1024 * 1024;
 
 function tables(sql: Sql, seal: Seal, dir: string, outboxBytes: number) {
+  const keys = keysTable(sql);
   return {
     kv: kvTable(sql),
-    claims: claimsTable(sql, seal),
-    keys: keysTable(sql),
+    claims: claimsTable(sql, seal, keys),
+    keys,
     logins: loginsTable(sql),
     cameras: camerasTable(sql),
     credentials: credentialsTable(sql, seal),

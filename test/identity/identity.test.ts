@@ -96,12 +96,24 @@ test('the same file twice is one claim; another center is refused; a used one st
   await expect(claims.bind(claim())).rejects.toMatchObject({ code: 'CLAIM_USED' });
 });
 
-test('a power cut between claim and key heals at the next start', async () => {
+test('claim and keys come together or not at all', async () => {
   const { tables, clock, db } = box();
   const key = claim().center.key;
-  db.tables.claims.add({ id: 'X', file: claim(), fingerprint: 'f', state: 'pending', atMs: 1 });
-  expect(db.tables.keys.current('center')).toBeNull();
-  expect((await new Claims(tables, clock).membership())?.centerKeys).toEqual([key]);
+  db.tables.keys.install({ kid: key, role: 'center', atMs: 1 });
+  db.tables.keys.revoke({ kid: key, atMs: 2 });
+  const claims = new Claims(tables, clock);
+  await expect(claims.bind(claim())).rejects.toMatchObject({ code: 'KEY_USED' });
+  expect(await claims.membership()).toBeNull();
+});
+
+test('at a site of the city its key signs the terms; it goes with the claim', async () => {
+  const { tables, clock, db } = box();
+  const claims = new Claims(tables, clock);
+  const city = Buffer.alloc(32, 6).toString('base64url');
+  await claims.bind(claim({ authority: { kind: 'city', key: city } }));
+  expect(db.tables.keys.current('city')?.kid).toBe(city);
+  await claims.end('opt-out');
+  expect(db.tables.keys.list().map((k) => k.state)).toEqual(['revoked', 'revoked']);
 });
 
 test('a claim that cannot be used says which key is wrong; an expired one says so', async () => {

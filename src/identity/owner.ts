@@ -1,0 +1,152 @@
+import { createCipheriv, createDecipheriv, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import type { Clock } from '../base/clock.js';
+import { BluelightError } from '../base/errors.js';
+import { privateKeyFromSeed, publicKeyText, signerFromKey, type Signer } from '../proof/keys.js';
+import type { TableCalls } from '../store/calls.js';
+import type { Logins } from './logins.js';
+import { derive } from './passwords.js';
+
+/** Twice the cost of a login, RFC 7914: 64 MiB per guess for who holds a copy of the database. */
+const COST = { N: 2 ** 16, r: 8, p: 1 } as const;
+const FREE_TRIES = 5;
+const LOCK_MS = 30_000;
+
+const base64 = z.string().regex(/^[A-Za-z0-9+/]+=*$/);
+const wrappedKey = z.object({
+  v: z.literal(1),
+  kdf: z.literal('scrypt'),
+  N: z
+    .number()
+    .int()
+    .max(2 ** 20),
+  r: z.number().int().max(32),
+  p: z.number().int().max(16),
+  salt: base64,
+  nonce: base64,
+  tag: base64,
+  body: base64,
+});
+type WrappedKey = z.infer<typeof wrappedKey>;
+
+/**
+ * The owner's signing key: made on the box, kept only wrapped by the owner's passphrase. Nobody can reset it, neither
+ * the technician nor the city: who loses the passphrase can end sharing (`forget`), but not open it.
+ */
+export class Owner {
+  readonly #tables: Pick<TableCalls, 'keys'>;
+  readonly #logins: Logins;
+  readonly #clock: Clock;
+  #failures = 0;
+  #lockedUntilMono = 0;
+
+  constructor(tables: Pick<TableCalls, 'keys'>, logins: Logins, clock: Clock) {
+    this.#tables = tables;
+    this.#logins = logins;
+    this.#clock = clock;
+  }
+
+  /** The owner's public key; null: nobody has set one up. */
+  async keyId(): Promise<string | null> {
+    return (await this.#tables.keys.current('owner'))?.kid ?? null;
+  }
+
+  /**
+   * Makes key and login, both under one passphrase. Gives the public key.
+   * @throws BluelightError OWNER_EXISTS | LOGIN_NAME_BAD | PASSWORD_SHORT
+   */
+  async setUp(name: string, passphrase: string): Promise<string> {
+    if ((await this.keyId()) !== null) {
+      throw new BluelightError('OWNER_EXISTS', 'this box has an owner', {
+        fix: 'the owner changes the passphrase; if it is lost, end sharing and set up the box anew',
+      });
+    }
+    await this.#logins.setPassword(name, 'owner', passphrase);
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const kid = publicKeyText(privateKey);
+    const wrapped = await wrap(privateKey, kid, passphrase);
+    await this.#tables.keys.install({ kid, role: 'owner', wrapped, atMs: this.#clock.now() });
+    return kid;
+  }
+
+  /**
+   * The key, open for as long as the caller holds it.
+   * @throws BluelightError NO_OWNER | PASSPHRASE_WRONG | RATE_LIMITED
+   */
+  async unlock(passphrase: string): Promise<Signer> {
+    const key = await this.#tables.keys.current('owner');
+    if (key === null) {
+      throw new BluelightError('NO_OWNER', 'nobody has set up an owner', { fix: 'set up the owner on the page first' });
+    }
+    const waitMs = this.#lockedUntilMono - this.#clock.monotonic();
+    if (waitMs > 0) {
+      throw new BluelightError('RATE_LIMITED', `too many wrong passphrases; wait ${Math.ceil(waitMs / 1000)} s`, {
+        retryable: true,
+      });
+    }
+    const opened = await unwrap(wrappedKey.parse(key.wrapped), key.kid, passphrase);
+    if (opened === null) throw this.#wrong();
+    this.#failures = 0;
+    return signerFromKey(opened);
+  }
+
+  /** @throws as `unlock`; PASSWORD_SHORT */
+  async changePassphrase(name: string, before: string, after: string): Promise<void> {
+    const key = await this.#tables.keys.current('owner');
+    await this.unlock(before);
+    const opened = await unwrap(wrappedKey.parse(key!.wrapped), key!.kid, before);
+    await this.#logins.setPassword(name, 'owner', after);
+    await this.#tables.keys.rewrap({ kid: key!.kid, wrapped: await wrap(opened!, key!.kid, after) });
+  }
+
+  /** Gives the key up for good. What it signed no longer counts: the caller ends sharing. */
+  async forget(): Promise<void> {
+    const kid = await this.keyId();
+    if (kid !== null) await this.#tables.keys.revoke({ kid, atMs: this.#clock.now() });
+    for (const login of await this.#logins.list()) if (login.role === 'owner') await this.#logins.remove(login.name);
+  }
+
+  #wrong(): BluelightError {
+    this.#failures++;
+    if (this.#failures >= FREE_TRIES) {
+      this.#lockedUntilMono = this.#clock.monotonic() + LOCK_MS * 2 ** Math.min(this.#failures - FREE_TRIES, 6);
+    }
+    return new BluelightError('PASSPHRASE_WRONG', 'the passphrase of the owner is wrong', { fix: 'try again' });
+  }
+}
+
+/** AES-256-GCM over the 32-byte seed, bound to the public key. */
+async function wrap(key: KeyObject, kid: string, passphrase: string): Promise<WrappedKey> {
+  const seed = Buffer.from(key.export({ format: 'jwk' }).d!, 'base64url');
+  const salt = randomBytes(16);
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', await derive(passphrase, salt, COST, 32), nonce);
+  cipher.setAAD(Buffer.from(kid));
+  const body = Buffer.concat([cipher.update(seed), cipher.final()]);
+  return {
+    v: 1,
+    kdf: 'scrypt',
+    ...COST,
+    salt: salt.toString('base64'),
+    nonce: nonce.toString('base64'),
+    tag: cipher.getAuthTag().toString('base64'),
+    body: body.toString('base64'),
+  };
+}
+
+/** Null: the passphrase does not open it. */
+async function unwrap(wrapped: WrappedKey, kid: string, passphrase: string): Promise<KeyObject | null> {
+  const { N, r, p } = wrapped;
+  const secret = await derive(passphrase, Buffer.from(wrapped.salt, 'base64'), { N, r, p }, 32);
+  const decipher = createDecipheriv('aes-256-gcm', secret, Buffer.from(wrapped.nonce, 'base64'));
+  decipher.setAAD(Buffer.from(kid));
+  decipher.setAuthTag(Buffer.from(wrapped.tag, 'base64'));
+  const seed = decipher.update(Buffer.from(wrapped.body, 'base64'));
+  try {
+    decipher.final();
+  } catch {
+    return null;
+  }
+  const key = privateKeyFromSeed(seed);
+  return publicKeyText(key) === kid ? key : null;
+}
