@@ -238,12 +238,11 @@ class WatchedSession {
       const verdict = this.#judge(openedAt);
       if (verdict !== undefined) this.#fail(verdict);
     });
-    const quit = new Promise<void>((resolve) => {
-      for (const one of [signal, this.#fault.signal]) {
-        if (one.aborted) resolve();
-        else one.addEventListener('abort', () => resolve(), { once: true });
-      }
-    });
+    const both = [signal, this.#fault.signal];
+    let quitting: () => void = () => undefined;
+    const quit = new Promise<undefined>((resolve) => (quitting = () => resolve(undefined)));
+    for (const one of both) one.addEventListener('abort', quitting, { once: true });
+    if (both.some((one) => one.aborted)) quitting();
     try {
       const first = await Promise.race([session.ended, quit]);
       if (first !== undefined) return this.#own ?? first;
@@ -255,6 +254,8 @@ class WatchedSession {
       return this.#own ?? end ?? { cause: 'stopped', detail: '' };
     } finally {
       unwatch();
+      // The signal to stop outlives many sessions.
+      for (const one of both) one.removeEventListener('abort', quitting);
     }
   }
 

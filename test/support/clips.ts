@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,13 +32,27 @@ export async function elementaryStream(spec: ClipSpec = {}): Promise<string> {
     codec === 'h264'
       ? ['-c:v', 'libx264', '-preset', 'veryfast', '-x264-params', `${params}:sliced-threads=0`]
       : ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', `${params}:log-level=error`];
-  const part = `${file}.${process.pid}.part`;
+  // Several tests may make the same clip at the same time.
+  const part = `${file}.${randomUUID()}.part`;
   const source = `testsrc2=size=${width}x${height}:rate=${fps}`;
   const format = codec === 'h264' ? 'h264' : 'hevc';
   await run('ffmpeg', [
-    '-v', 'error', '-y', '-f', 'lavfi', '-i', source, '-t', String(seconds),
-    ...encoder, '-pix_fmt', 'yuv420p', '-f', format, part,
-  ]); // prettier-ignore
+    '-v',
+    'error',
+    '-y',
+    '-f',
+    'lavfi',
+    '-i',
+    source,
+    '-t',
+    String(seconds),
+    ...encoder,
+    '-pix_fmt',
+    'yuv420p',
+    '-f',
+    format,
+    part,
+  ]);
   renameSync(part, file);
   return file;
 }
