@@ -4,6 +4,7 @@ import type { Grant } from '../contract/grant.js';
 import type { StreamMessage } from '../contract/http.js';
 import type { LiveListener, LivePort, LiveRun } from './ports.js';
 import type { Socket, SocketHandler } from './route.js';
+import { endAt, onAbort } from './until.js';
 
 /** What a slow viewer may have waiting before pictures are left out for it: memory of the agent, not of the viewer. */
 const MOST_BUFFERED = 4 * 1024 * 1024;
@@ -93,24 +94,14 @@ export function watchLive(watch: LiveWatch): SocketHandler {
         end('REVOKED', CLOSE.revoked, 'The permission for this live view was withdrawn.'),
       );
       onAbort(watch.session, stop.signal, () => end('SESSION_OVER', CLOSE.session, 'The session is over.'));
-      const left = Math.max(0, watch.grant.expiresAtMono - watch.clock.monotonic());
-      watch.clock.sleep(Math.min(left, LONGEST_TIMER_MS), stop.signal).then(
-        () => end('EXPIRED', CLOSE.expired, 'The permission for this live view has run out.'),
-        () => undefined,
+      endAt(watch.clock, watch.grant.expiresAtMono, stop.signal, () =>
+        end('EXPIRED', CLOSE.expired, 'The permission for this live view has run out.'),
       );
     },
     close() {
       stop.abort();
     },
   };
-}
-
-/** Timers of Node take 32 bits. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-function onAbort(signal: AbortSignal, until: AbortSignal, run: () => void): void {
-  if (signal.aborted) run();
-  else signal.addEventListener('abort', run, { once: true, signal: until });
 }
 
 /** Shown to who opens the live address without a WebSocket; the page asks so to learn why a socket was refused. */

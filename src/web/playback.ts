@@ -40,7 +40,7 @@ export function planPlayback(parts: readonly FootagePart[], gaps: StreamCoverage
   const steps: Step[] = [];
   let at = range.fromMs;
   const gapUntil = (toMs: number): void => {
-    if (toMs - at > JOIN_MS) steps.push({ do: 'gap', fromMs: at, toMs, reason: reasonAt(gaps, at, toMs) });
+    if (toMs - at > JOIN_MS) steps.push({ do: 'gap', fromMs: at, toMs, reason: reasonAt(gaps, at, toMs) ?? 'unknown' });
   };
   for (const part of parts) {
     let announced = false;
@@ -52,13 +52,14 @@ export function planPlayback(parts: readonly FootagePart[], gaps: StreamCoverage
       at = Math.max(at, segment.toMs);
     }
   }
-  gapUntil(range.toMs);
+  // Behind the last closed segment the newest footage is still being written: that is no gap.
+  if (reasonAt(gaps, at, range.toMs) !== null) gapUntil(range.toMs);
   return steps;
 }
 
-/** The reason of the longest gap in between. */
-function reasonAt(gaps: StreamCoverage['gaps'], fromMs: number, toMs: number): string {
-  let best = { reason: 'unknown', ms: 0 };
+/** The reason of the longest gap in between; null if there is none. */
+function reasonAt(gaps: StreamCoverage['gaps'], fromMs: number, toMs: number): string | null {
+  let best: { reason: string | null; ms: number } = { reason: null, ms: 0 };
   for (const gap of gaps) {
     const ms = Math.min(toMs, Date.parse(gap.to)) - Math.max(fromMs, Date.parse(gap.from));
     if (ms > best.ms) best = { reason: gap.reason, ms };
@@ -131,7 +132,7 @@ export async function exportFile(
   }
   if (parts.length > 1) {
     throw new BluelightError('SEVERAL_FILES', `The recording restarted in this range: it is ${parts.length} files.`, {
-      fix: 'Ask /recordings for its parts and export each with its run.',
+      fix: 'Ask /recordings for its parts and export each by its from, to and run.',
     });
   }
   const init = await source.init(grant, role, part.run);

@@ -12,6 +12,7 @@ import type {
   QueueBody,
   StatusBody,
 } from '../contract/http.js';
+import type { ClaimFile } from '../contract/messages.js';
 import type { MotionEvent } from '../contract/motion.js';
 import type { AccessRequest, AuditEntry, Party, PolicyDocument } from '../contract/policy.js';
 import type { TimeRange } from '../contract/primitives.js';
@@ -22,9 +23,13 @@ type Role = 'main' | 'sub';
 export interface WebPorts {
   /** The gate. Rejects with a `BluelightError` whose code is a `DenialCode`. */
   authorise(request: AccessRequest): Promise<Grant>;
+  /** What came of a grant, for the audit: bytes that left the box. Ends the grant. */
+  finished(grant: Grant, end: { outcome: 'done' | 'failed'; bytes: number; why: string }): Promise<void>;
   /** Who this code or password belongs to; null if to nobody. Slow by design (a password hash). */
   verifyLogin(code: string): Promise<{ role: LocalRole; name: string } | null>;
   status(): StatusBody | Promise<StatusBody>;
+  /** Binds the box to a center. Rejects with CLAIM_INVALID, CLAIMED, CLAIM_USED or CLAIM_EXPIRED. */
+  claim(file: ClaimFile): Promise<{ site: string; box: string; center: string }>;
   cameras: CamerasPort;
   footage: FootagePort;
   live: LivePort;
@@ -101,6 +106,12 @@ export interface ClipsPort {
   list(): Promise<Clip[]>;
   get(id: string): Promise<Clip | null>;
   manifest(grant: Grant, id: string): Promise<SignedManifest | null>;
+  /** The file itself. */
+  open(
+    grant: Grant,
+    id: string,
+    by: Party,
+  ): Promise<{ name: string; bytes: number; chunks: AsyncGenerator<Uint8Array> }>;
   /** Waiting and running uploads, in the order in which they will be sent. */
   queue(): Promise<QueueBody>;
 }

@@ -93,7 +93,7 @@ async function askGate(services: Services, route: FootageRoute, call: Call): Pro
           kind: route.access,
           camera: target.camera,
           range: target.range,
-          reason: target.reason ?? `own use: ${route.method} ${route.path}`,
+          reason: target.reason ?? 'own use',
         }),
       );
     } catch (error) {

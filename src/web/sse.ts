@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.js';
+import { endAt } from './until.js';
 import type { PageEvent } from '../contract/http.js';
 
 /** Keeps middle boxes from closing a quiet stream, and finds clients that have gone. */
@@ -10,6 +11,8 @@ const MOST_WAITING = 256;
 export function sse(options: {
   clock: Clock;
   signal: AbortSignal;
+  /** `Clock.monotonic` at which it ends; Infinity: never. */
+  untilMono: number;
   subscribe(send: (event: PageEvent) => void): () => void;
 }): Response {
   const encoder = new TextEncoder();
@@ -37,6 +40,7 @@ export function sse(options: {
         };
         if (end.aborted) finish();
         else end.addEventListener('abort', finish, { once: true });
+        endAt(options.clock, options.untilMono, end, () => over.abort());
       },
       cancel() {
         gone = true;

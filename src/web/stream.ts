@@ -62,3 +62,23 @@ export function streamed(
 export function download(name: string): Record<string, string> {
   return { 'content-disposition': `attachment; filename="${name}"` };
 }
+
+/** Passes a file on and tells the audit what of it left the box. */
+export async function* told(
+  services: Services,
+  grant: Grant,
+  source: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  let whole = false;
+  try {
+    for await (const chunk of source) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+    whole = true;
+  } finally {
+    const why = whole ? 'the whole file was taken' : 'the transfer ended early';
+    await services.ports.finished(grant, { outcome: whole ? 'done' : 'failed', bytes, why });
+  }
+}

@@ -88,6 +88,17 @@ export class FakeBox implements WebPorts {
     } as unknown as Grant;
   }
 
+  readonly ends: { grant: string; outcome: string; bytes: number }[] = [];
+  async finished(grant: Grant, end: { outcome: 'done' | 'failed'; bytes: number; why: string }): Promise<void> {
+    this.ends.push({ grant: grant.kind, outcome: end.outcome, bytes: end.bytes });
+  }
+
+  claimed: unknown = null;
+  async claim(file: { site: string; box: string; center: { id: string } }) {
+    this.claimed = file;
+    return { site: file.site, box: file.box, center: file.center.id };
+  }
+
   async verifyLogin(code: string): Promise<{ role: 'technician' | 'owner' | 'viewer'; name: string } | null> {
     return code === this.code ? { role: this.role, name: 'Store owner' } : null;
   }
@@ -295,6 +306,14 @@ export class FakeBox implements WebPorts {
     list: async () => this.clipList,
     get: async (id) => this.clipList.find((clip) => clip.id === id) ?? null,
     manifest: async () => null,
+    open: async (grant: Grant) => {
+      const chunks = async function* (loop: Loop) {
+        yield loop.init;
+        yield segmentBytes(loop, 0);
+      };
+      const { main } = this.#cam(grant.camera);
+      return { name: 'clip.mp4', bytes: main.init.length + segmentBytes(main, 0).length, chunks: chunks(main) };
+    },
     queue: async () => ({
       clips: this.clipList.filter((clip) => clip.state === 'queued' || clip.state === 'uploading'),
       bytes: 48e6,

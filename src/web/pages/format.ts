@@ -24,10 +24,13 @@ export function when(ms: number): string {
 
 export function duration(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return s % 60 === 0 || s >= 600 ? `${Math.round(s / 60)} min` : `${Math.floor(s / 60)} min ${s % 60} s`;
-  if (s < 86_400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
+  if (s < 60) return `${s}\u00a0s`;
+  if (s < 3600)
+    return s % 60 === 0 || s >= 600
+      ? `${Math.round(s / 60)}\u00a0min`
+      : `${Math.floor(s / 60)}\u00a0min ${s % 60}\u00a0s`;
+  if (s < 86_400) return `${Math.floor(s / 3600)}\u00a0h ${Math.floor((s % 3600) / 60)}\u00a0min`;
+  return `${Math.floor(s / 86_400)}\u00a0d ${Math.floor((s % 86_400) / 3600)}\u00a0h`;
 }
 
 export function bytes(n: number): string {
@@ -37,13 +40,13 @@ export function bytes(n: number): string {
     [1e6, 'MB'],
     [1e3, 'kB'],
   ] as const) {
-    if (n >= size) return `${(n / size).toFixed(n >= size * 100 ? 0 : 1)} ${unit}`;
+    if (n >= size) return `${(n / size).toFixed(n >= size * 100 ? 0 : 1)}\u00a0${unit}`;
   }
-  return `${Math.round(n)} B`;
+  return `${Math.round(n)}\u00a0B`;
 }
 
 export function bitrate(n: number): string {
-  return n >= 1e6 ? `${(n / 1e6).toFixed(1)} Mbit/s` : `${Math.round(n / 1e3)} kbit/s`;
+  return n >= 1e6 ? `${(n / 1e6).toFixed(1)}\u00a0Mbit/s` : `${Math.round(n / 1e3)}\u00a0kbit/s`;
 }
 
 /** For `<input type="datetime-local" step="1">`, in the zone of this browser. */

@@ -60,6 +60,8 @@ export const t = {
     agent_crashed: 'the box stopped without warning',
     paused: 'recording was paused',
     overwritten: 'overwritten by newer footage',
+    damaged: 'this piece is damaged on the disk',
+    not_recorded: 'the camera was not recorded yet',
     unknown: 'nothing is recorded',
   } as Record<string, string>,
   live: {
@@ -219,6 +221,13 @@ export const t = {
       motion: 'Motion list',
       clip: 'Clip',
       still: 'Still',
+    } as Record<string, string>,
+    code: {
+      POLICY_DENIED: 'not in your terms',
+      OUTSIDE_HOURS: 'outside your hours',
+      PAUSED_BY_OWNER: 'you had paused sharing',
+      OWNER_APPROVAL_REQUIRED: 'needs your answer',
+      NOT_ENROLLED: 'not enrolled',
     } as Record<string, string>,
     times: (n: number) => `${n} times`,
   },

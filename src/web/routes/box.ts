@@ -1,4 +1,13 @@
-import { auditBody, limitQuery, pageEvent, queueBody, statusBody, type PageEvent } from '../../contract/http.js';
+import {
+  auditBody,
+  claimedBody,
+  limitQuery,
+  pageEvent,
+  queueBody,
+  statusBody,
+  type PageEvent,
+} from '../../contract/http.js';
+import { claimFile } from '../../contract/messages.js';
 import { policyDocument } from '../../contract/policy.js';
 import { sse } from '../sse.js';
 import { footage, plain, type Grants } from '../route.js';
@@ -26,6 +35,15 @@ export const boxRoutes = [
       const queue = await ports.clips.queue();
       return { ...queue, clips: queue.clips.filter((clip) => grants.of(clip.camera) !== undefined) };
     },
+  }),
+  plain({
+    method: 'POST',
+    path: '/claim',
+    summary: 'Binds this box to a center by its claim file.',
+    auth: ['technician', 'owner'],
+    body: claimFile,
+    response: { status: 200, type: 'application/json', schema: claimedBody },
+    handler: ({ ports }, { body }) => ports.claim(body),
   }),
   plain({
     method: 'GET',
@@ -56,16 +74,15 @@ export const boxRoutes = [
     handler: ({ clock, ports }, call, grants) =>
       sse({
         clock,
-        signal: call.signal,
-        subscribe: (send) =>
-          ports.subscribe((event) => void (mayPass(event, grants, clock.monotonic()) && send(event))),
+        // It ends with the first grant that ends; the client comes back and asks anew.
+        signal: AbortSignal.any([call.signal, ...grants.all().map((grant) => grant.signal)]),
+        untilMono: Math.min(Infinity, ...grants.all().map((grant) => grant.expiresAtMono)),
+        subscribe: (send) => ports.subscribe((event) => void (mayPass(event, grants) && send(event))),
       }),
   }),
 ];
 
-/** Status is about the box; motion and clips are about a camera and pass only while its grant holds. */
-function mayPass(event: PageEvent, grants: Grants, now: number): boolean {
-  if (event.type !== 'motion' && event.type !== 'clip') return true;
-  const grant = grants.of(event.data.camera);
-  return grant !== undefined && !grant.signal.aborted && now < grant.expiresAtMono;
+/** Status is about the box; motion and clips are about a camera and need its grant. */
+function mayPass(event: PageEvent, grants: Grants): boolean {
+  return (event.type !== 'motion' && event.type !== 'clip') || grants.of(event.data.camera) !== undefined;
 }

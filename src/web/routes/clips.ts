@@ -3,6 +3,7 @@ import { clip, signedManifest, type Clip } from '../../contract/clip.js';
 import { clipsBody, makeClipBody } from '../../contract/http.js';
 import { clipParam } from '../params.js';
 import { footage, json, rangeOf, type Call, type Services, type Target } from '../route.js';
+import { download, streamed, told } from '../stream.js';
 import { clipTargets } from '../targets.js';
 
 export const clipRoutes = [
@@ -55,6 +56,23 @@ export const clipRoutes = [
       throw new BluelightError('NOT_FOUND', 'This clip has no manifest yet.', {
         fix: 'It is written when the clip is made; ask again in a moment.',
         retryable: true,
+      });
+    },
+  }),
+  footage({
+    method: 'GET',
+    path: '/clips/{id}/file',
+    summary: 'The file that the manifest proves, byte for byte.',
+    auth: 'session',
+    access: 'clip',
+    response: { status: 200, type: 'video/mp4' },
+    targets: clipTarget,
+    async handler(services, call, grants) {
+      const clip = await services.ports.clips.open(grants.one(), clipParam(call), call.party);
+      return streamed(services, call, grants.one(), told(services, grants.one(), clip.chunks), {
+        ...download(clip.name),
+        'content-type': 'video/mp4',
+        'content-length': String(clip.bytes),
       });
     },
   }),

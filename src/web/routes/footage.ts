@@ -17,7 +17,7 @@ import { watchLive } from '../live.js';
 import { exportFile, playbackFrames, PLAYBACK_TYPE } from '../playback.js';
 import type { FootagePart } from '../ports.js';
 import { footage, rangeOf, type Call, type Target } from '../route.js';
-import { download, streamed } from '../stream.js';
+import { download, streamed, told } from '../stream.js';
 import { everyCamera, fromNow } from '../targets.js';
 
 const asked = (_services: unknown, call: Call<RangeQuery>): Target[] => [
@@ -77,7 +77,8 @@ const indexRoutes = [
     path: '/recordings',
     summary: 'The files that a range makes: one per unbroken recording, rounded out to whole segments.',
     auth: 'session',
-    access: 'timeline',
+    // Of what an export gives, so asked for as one: whole segments.
+    access: 'export',
     query: rangeQuery,
     response: { status: 200, type: 'application/json', schema: recordingsBody },
     targets: asked,
@@ -120,8 +121,9 @@ const pictureRoutes = [
     targets: asked,
     async handler(services, call, grants) {
       const { camera, role, run } = call.query;
-      const file = await exportFile(services.ports.footage, grants.one(), role, rangeOf(call.query), run);
-      return streamed(services, call, grants.one(), file.chunks, {
+      const grant = grants.one();
+      const file = await exportFile(services.ports.footage, grant, role, rangeOf(call.query), run);
+      return streamed(services, call, grant, told(services, grant, file.chunks), {
         ...download(`${camera}-${role}-${stamp(file.fromMs)}-${stamp(file.toMs)}.mp4`),
         'content-type': 'video/mp4',
         'content-length': String(file.bytes),

@@ -108,7 +108,11 @@ function describeAudit(entries: readonly AuditEntry[], name: (camera: string) =>
             .join(' · '),
         ),
       ),
-      badge(TONES[entry.outcome], t.access.outcome[entry.outcome], entry.code ?? ''),
+      badge(
+        TONES[entry.outcome],
+        t.access.outcome[entry.outcome],
+        entry.code === null ? '' : (t.access.code[entry.code] ?? entry.code),
+      ),
     ),
   );
 }

@@ -54,7 +54,6 @@ export function addView(store: Store): View {
       { class: 'title' },
       h('a', { class: 'icon-button', href: '#/', 'aria-label': t.camera.back, title: t.camera.back }, icon('back')),
       h('h1', {}, t.add.title),
-      h('span', { class: 'spring' }),
       again,
     ),
     state,
