@@ -113,7 +113,7 @@ export function parseAddress(text: string): Omit<Endpoint, 'port'> & { port: num
   }
   const secure = url.protocol === 'https:';
   // The URL parser drops a port that is the default of its scheme; who wrote it meant it.
-  const written = /:(\d{1,5})(?:[/?#]|$)/.exec(trimmed.replace(/^https?:\/\//i, '').replace(/^\[[^\]]*\]/, ''))?.[1];
+  const written = /:(\d{1,5})(?:[/?#]|$)/.exec(bareV6.replace(/^https?:\/\//i, '').replace(/^\[[^\]]*\]/, ''))?.[1];
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: written === undefined ? undefined : Number(written),

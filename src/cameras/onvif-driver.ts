@@ -1,6 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { Cam } from 'onvif';
+import onvif, { type Cam } from 'onvif';
 import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
@@ -70,7 +70,7 @@ class Session {
   ) {
     const { host, port, path, secure } = endpoint;
     this.#agent = secure ? new HttpsAgent({ maxSockets: 2 }) : new HttpAgent({ maxSockets: 2 });
-    this.#cam = new Cam({
+    this.#cam = new onvif.Cam({
       hostname: host,
       port,
       path,
@@ -142,7 +142,9 @@ class Session {
     if (paths.media === undefined && paths.media2 === undefined) {
       paths = readServicePaths(await this.#call('services', (done) => this.#cam.getCapabilities(done)));
     }
-    this.#inside.uri = Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, { path }]));
+    const { path } = this.endpoint;
+    const services = Object.entries(paths).map(([name, found]) => [name, { path: found }] as const);
+    this.#inside.uri = { ...Object.fromEntries(services), device: { path } };
     this.#inside.media2Support = paths.media2 !== undefined;
   }
 
@@ -210,8 +212,11 @@ class Session {
 
   /** One SOAP call, with a deadline and a bound on its size. Resolves with the reply's body. */
   async #call(step: string, start: (done: Reply) => void): Promise<XmlNode> {
-    const stopWatching = this.clock.every(100, () => this.#cutOffFloods());
+    let stopWatching = (): void => undefined;
     const reply = new Promise<XmlNode>((resolve, reject) => {
+      stopWatching = this.clock.every(100, () => {
+        if (this.#cutOffFloods()) reject(new BluelightError('CAMERA_INVALID', 'the camera sent a reply without end'));
+      });
       start((error, _data, xml, status) => {
         try {
           resolve(bodyOf(xml, error, status));
@@ -230,10 +235,11 @@ class Session {
     }
   }
 
-  #cutOffFloods(): void {
-    for (const sockets of Object.values(this.#agent.sockets)) {
-      for (const socket of sockets ?? []) if (socket.bytesRead > MAX_REPLY_BYTES) socket.destroy();
-    }
+  #cutOffFloods(): boolean {
+    const sockets = Object.values(this.#agent.sockets).flatMap((list) => list ?? []);
+    const floods = sockets.filter((socket) => socket.bytesRead > MAX_REPLY_BYTES);
+    for (const socket of floods) socket.destroy();
+    return floods.length > 0;
   }
 }
 

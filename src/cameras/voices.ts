@@ -1,4 +1,4 @@
-import { Discovery } from 'onvif';
+import onvif from 'onvif';
 import nodeOnvif from 'node-onvif';
 import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
@@ -20,10 +20,10 @@ export type Voice = (target: CameraInterface, ms: number, hear: Hear) => Promise
 
 /**
  * Probes by `onvif`. The package emits `error` for every answer it cannot read, which ends the process when nobody
- * listens, and it does so even after the probe is over: the listener stays for good.
+ * listens, and it does so even after the probe is over: one listener stays for good.
  */
 export function onvifVoice(onWrong: (reason: string) => void): Voice {
-  Discovery.on('error', (error) => onWrong(errorMessage(error)));
+  onvif.Discovery.on('error', (error) => onWrong(errorMessage(error)));
   return (target, ms, hear) =>
     new Promise((resolve) => {
       // The package gives its sender and its text only to `device` listeners, which hear every probe that runs.
@@ -31,9 +31,9 @@ export function onvifVoice(onWrong: (reason: string) => void): Voice {
       const listen = (device: object, from: { address: string }, xml: string): void => {
         heardHere.set(device, { sender: from.address, xml });
       };
-      Discovery.on('device', listen);
-      Discovery.probe({ device: target.name, timeout: ms, resolve: false }, (_error, devices) => {
-        Discovery.removeListener('device', listen);
+      onvif.Discovery.on('device', listen);
+      onvif.Discovery.probe({ device: target.name, timeout: ms, resolve: false }, (_error, devices) => {
+        onvif.Discovery.removeListener('device', listen);
         for (const device of devices ?? []) {
           const answer = heardHere.get(device);
           if (answer === undefined) continue;
