@@ -53,6 +53,8 @@ export interface CenterStatus {
   centerReachedAt: number | null;
   /** The same by the clock that never jumps: ms since then. */
   centerReachedAgoMs: number | null;
+  /** Clock of the box minus that of the center by its last signed word, good to the round trip; null: none yet. */
+  clockOffsetMs: number | null;
   /** What the center says of itself; null: nothing heard. */
   centerOnline: boolean | null;
   outbox: number;
@@ -117,6 +119,7 @@ class Client implements Center {
   #seq = 0;
   #depth = 0;
   #reached: Beat | null = null;
+  #clockOffsetMs: number | null = null;
   #centerOnline: boolean | null = null;
   #lastError: CenterStatus['lastError'] = null;
   #nextAttemptAt: number | null = null;
@@ -172,6 +175,7 @@ class Client implements Center {
       session: this.#live?.id ?? null,
       centerReachedAt: reached?.wallMs ?? null,
       centerReachedAgoMs: reached === null ? null : this.#o.clock.monotonic() - reached.monoMs,
+      clockOffsetMs: this.#clockOffsetMs,
       centerOnline: this.#centerOnline,
       outbox: this.#depth,
       inFlight: this.#live?.drain?.inFlight() ?? 0,
@@ -330,9 +334,14 @@ class Client implements Center {
 
   #onAck(text: string): void {
     const { payload } = openJws(text, { type: ACK_TYPE, trusted: [this.#o.claim.center.key] });
-    const judged = judgeAck(ackMessage.parse(payload), this.#o.claim.box, this.#beats, this.#sent);
+    const ack = ackMessage.parse(payload);
+    const judged = judgeAck(ack, this.#o.claim.box, this.#beats, this.#sent);
     if (!judged.ok) throw new BluelightError(judged.code, `an acknowledgement does not count: ${judged.why}`);
-    if (this.#reached === null || judged.beat.monoMs > this.#reached.monoMs) this.#reached = judged.beat;
+    if (this.#reached === null || judged.beat.monoMs > this.#reached.monoMs) {
+      this.#reached = judged.beat;
+      // Signed between the heartbeat and now: half way is off by half the round trip at most.
+      this.#clockOffsetMs = (judged.beat.wallMs + this.#o.clock.now()) / 2 - Date.parse(ack.ts);
+    }
     this.#centerOnline = true;
     this.#live?.firstAck.abort();
     this.#forget(judged.streams).catch((error: unknown) => this.#note(error));

@@ -4,6 +4,7 @@ import { connect as tlsConnect } from 'node:tls';
 import mqtt from 'mqtt';
 import type { MqttClient } from 'mqtt';
 import { BluelightError, errorMessage } from '../base/errors.js';
+import { TAKEN_OVER } from './plan.js';
 import { PacketMeter } from './packet-meter.js';
 import type { Dial, DialTarget } from './ports.js';
 
@@ -81,6 +82,13 @@ export function openSession(options: SessionOptions): Promise<Session> {
 }
 
 export function endError(end: SessionEnd): BluelightError {
+  if (end.reason === TAKEN_OVER) {
+    return new BluelightError('IDENTITY_TAKEN', 'another box connected to the center with the identity of this one', {
+      retryable: true,
+      fix: 'find the copy (a restored backup, a cloned disk) and claim it anew',
+      cause: end,
+    });
+  }
   return end.reason === undefined
     ? new BluelightError('CENTER_UNREACHABLE', `no connection to the center's broker: ${end.message}`, {
         retryable: true,
@@ -155,7 +163,8 @@ function wrap(client: MqttClient, options: SessionOptions): Session {
   };
   return {
     ended,
-    publish: (topic, payload, { qos, retain }) => tracked(topic, () => client.publishAsync(topic, payload, { qos, retain })),
+    publish: (topic, payload, { qos, retain }) =>
+      tracked(topic, () => client.publishAsync(topic, payload, { qos, retain })),
     subscribe(topics) {
       const map = Object.fromEntries(topics.map((topic) => [topic, { qos: 1 as const, rap: true }]));
       return tracked(topics.join(', '), () => client.subscribeAsync(map));

@@ -93,6 +93,7 @@ export function subscribe(
   return {
     lines,
     async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');
       child.kill('SIGTERM');
       await ended;

@@ -46,7 +46,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       handle: (stream) => aedes.handle(stream),
       publish: (packet) =>
         aedes.publish({ cmd: 'publish', dup: false, ...packet }, (error) => {
-          if (error !== undefined) options.log.warn({ error: error.message }, 'a will was not published');
+          if (error instanceof Error) options.log.warn({ error: error.message }, 'a will was not published');
         }),
       mayPublish: (username, topic) => mayWrite(username, topic, centerUser),
     },

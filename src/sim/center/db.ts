@@ -40,15 +40,17 @@ create table if not exists boxes (
 ) strict, without rowid;
 create table if not exists streams (
   site text not null, box text not null, stream text not null, contiguous integer not null,
+  -- Raised when a box begins its stream anew; only events of the present epoch count as contiguous.
+  epoch integer not null,
   primary key (site, box, stream)
 ) strict, without rowid;
 create table if not exists events (
   number integer primary key autoincrement,
   id text not null unique, site text not null, box text not null, stream text not null,
-  sequence integer not null, after_sequence integer not null,
+  sequence integer not null, after_sequence integer not null, epoch integer not null,
   type text not null, time text not null, received_at integer not null, data text not null
 ) strict;
-create index if not exists events_by_stream on events (site, box, stream, sequence);
+create index if not exists events_by_stream on events (site, box, stream, epoch, sequence);
 create table if not exists counters (name text primary key, value integer not null) strict, without rowid;
 create table if not exists clips (
   clip text primary key, site text not null, box text not null, camera text not null,
@@ -69,6 +71,12 @@ export interface StoredEvent {
   time: string;
   receivedAt: number;
   data: unknown;
+}
+
+interface StreamKey {
+  site: string;
+  box: string;
+  stream: string;
 }
 
 /** What the center remembers, in one SQLite file. What it acknowledged is on disk (synchronous=FULL). */
@@ -114,63 +122,78 @@ export class CenterDb {
   }
 
   /**
-   * Takes an event in. Known ids are duplicates and change nothing. An unknown event at or below what is already
-   * contiguous means that the box began its stream anew: it goes on from where the box says.
+   * Takes an event in. Known ids are duplicates; that they came again shows that the box still holds them. An unknown
+   * event at or below what is already contiguous means that the box began its stream anew.
    */
   addEvent(site: string, box: string, event: EventEnvelope, receivedAt: number): 'new' | 'duplicate' {
+    const key = { site, box, stream: event.stream };
+    const after = Math.min(event.after ?? event.sequence - 1, event.sequence - 1);
     return this.#db.transaction((): 'new' | 'duplicate' => {
-      const after = Math.min(event.after ?? event.sequence - 1, event.sequence - 1);
-      const key = { site, box, stream: event.stream };
-      const added = this.#run(
-        `insert into events (id, site, box, stream, sequence, after_sequence, type, time, received_at, data)
-         values (:id, :site, :box, :stream, :sequence, :after, :type, :time, :at, :data) on conflict do nothing`,
-        {
-          ...key,
-          id: event.id,
-          sequence: event.sequence,
-          after,
-          type: event.type,
-          time: event.time,
-          at: receivedAt,
-          data: JSON.stringify(event.data),
-        },
-      );
-      if (added === 0) {
+      const known = this.#all<{ id: string }>('select id from events where id = :id', { id: event.id }).length > 0;
+      let { contiguous, epoch } = this.#stream(key);
+      if (!known && event.sequence <= contiguous) {
+        contiguous = 0;
+        epoch++;
+      }
+      if (known) {
         this.#run(
-          `update events set after_sequence = min(after_sequence, :after)
+          `update events set after_sequence = min(after_sequence, :after), epoch = :epoch
            where id = :id and site = :site and box = :box`,
-          { id: event.id, after, site, box },
+          { id: event.id, after, epoch, site, box },
         );
         this.#run(`insert into counters values ('duplicates', 1) on conflict do update set value = value + 1`);
-      }
-      let contiguous = this.contiguous(site, box, event.stream);
-      if (added > 0 && event.sequence <= contiguous) contiguous = after;
-      this.#advance(key, contiguous);
-      return added > 0 ? 'new' : 'duplicate';
+      } else this.#insert(key, event, { after, epoch, receivedAt });
+      this.#advance(key, contiguous, epoch);
+      return known ? 'duplicate' : 'new';
     })();
   }
 
+  #insert(key: StreamKey, event: EventEnvelope, more: { after: number; epoch: number; receivedAt: number }): void {
+    this.#run(
+      `insert into events
+         (id, site, box, stream, sequence, after_sequence, epoch, type, time, received_at, data)
+       values (:id, :site, :box, :stream, :sequence, :after, :epoch, :type, :time, :receivedAt, :data)`,
+      {
+        ...key,
+        ...more,
+        id: event.id,
+        sequence: event.sequence,
+        type: event.type,
+        time: event.time,
+        data: JSON.stringify(event.data),
+      },
+    );
+  }
+
   /** Follows the chain of what has arrived: a row joins if the box holds nothing before it that is missing here. */
-  #advance(key: { site: string; box: string; stream: string }, from: number): void {
+  #advance(key: StreamKey, from: number, epoch: number): void {
     let contiguous = from;
     for (;;) {
       const [next] = this.#all<{ sequence: number }>(
-        `select sequence from events where site = :site and box = :box and stream = :stream
+        `select sequence from events where site = :site and box = :box and stream = :stream and epoch = :epoch
            and sequence > :contiguous and after_sequence <= :contiguous order by sequence limit 1`,
-        { ...key, contiguous },
+        { ...key, contiguous, epoch },
       );
       if (next === undefined) break;
       contiguous = next.sequence;
     }
-    this.#run('insert or replace into streams values (:site, :box, :stream, :contiguous)', { ...key, contiguous });
+    this.#run('insert or replace into streams values (:site, :box, :stream, :contiguous, :epoch)', {
+      ...key,
+      contiguous,
+      epoch,
+    });
+  }
+
+  #stream(key: StreamKey): { contiguous: number; epoch: number } {
+    const [row] = this.#all<{ contiguous: number; epoch: number }>(
+      'select contiguous, epoch from streams where site = :site and box = :box and stream = :stream',
+      key,
+    );
+    return row ?? { contiguous: 0, epoch: 0 };
   }
 
   contiguous(site: string, box: string, stream: string): number {
-    const [row] = this.#all<{ contiguous: number }>(
-      'select contiguous from streams where site = :site and box = :box and stream = :stream',
-      { site, box, stream },
-    );
-    return row?.contiguous ?? 0;
+    return this.#stream({ site, box, stream }).contiguous;
   }
 
   streams(site: string, box: string): Record<string, number> {

@@ -64,7 +64,9 @@ export class Desk {
     });
     this.#client.on('connect', () => void this.#connected());
     this.#client.on('message', (topic, payload) => this.#take(topic, payload));
-    this.#client.on('error', (error) => options.log.warn({ error: errorMessage(error) }, "the center's broker"));
+    this.#client.on('error', (error) => {
+      if (!this.#stop.signal.aborted) options.log.warn({ error: errorMessage(error) }, "the center's broker");
+    });
   }
 
   /** Resolves once it listens at the broker. */

@@ -35,6 +35,7 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const PAGES: Record<string, [file: string, type: string]> = {
   '/': ['index.html', 'text/html; charset=utf-8'],
   '/style.css': ['style.css', 'text/css; charset=utf-8'],
+  '/icon.svg': ['icon.svg', 'image/svg+xml'],
   '/main.js': ['main.js', 'text/javascript; charset=utf-8'],
 };
 const SECURITY = {
