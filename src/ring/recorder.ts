@@ -132,7 +132,8 @@ export class StreamRecorder {
     was?.abandon();
     this.#writer = undefined;
     if (was !== undefined || (this.#run !== undefined && this.#gap === undefined)) {
-      this.#gap ??= { ...this.#gapAt(this.#end ?? this.#now()), reason };
+      const begun = this.#run === undefined ? this.#now() : roundTimes(this.#run);
+      this.#gap ??= { ...this.#gapAt(this.#end ?? begun), reason };
     }
   }
 
@@ -287,6 +288,10 @@ export class StreamRecorder {
   #now(): { wallMs: number; monoMs: number } {
     return { wallMs: Math.round(this.#host.clock.now()), monoMs: Math.round(this.#host.clock.monotonic()) };
   }
+}
+
+function roundTimes(at: { wallMs: number; monoMs: number }): { wallMs: number; monoMs: number } {
+  return { wallMs: Math.round(at.wallMs), monoMs: Math.round(at.monoMs) };
 }
 
 /**

@@ -101,12 +101,14 @@ export class Ring implements RecorderHost {
   beginRun(start: RunStart): void {
     const recorder = this.#recorder(checkStream(start.stream));
     this.#guard(recorder, () => recorder.begin(start));
+    if (this.#core === undefined) recorder.abandon(this.#away());
   }
 
   appendFragment(stream: string, run: string, fragment: Fragment): void {
     const recorder = this.#recorders.get(stream);
-    if (recorder === undefined || this.#core === undefined) return;
-    this.#guard(recorder, () => recorder.append(run, fragment));
+    if (recorder === undefined) return;
+    if (this.#core === undefined) recorder.abandon(this.#away());
+    else this.#guard(recorder, () => recorder.append(run, fragment));
   }
 
   /** @param run undefined: none had begun. A run that is over already is not ended again. */
@@ -137,7 +139,7 @@ export class Ring implements RecorderHost {
   tick(): void {
     const now = this.clock.monotonic();
     if (this.#core === undefined && now >= this.#next.open)
-      this.#tryOpen(this.#everOpen ? 'disk_failed' : 'agent_crashed');
+      this.#tryOpen(this.#everOpen ? this.#away() : 'agent_crashed');
     if (now >= this.#next.mount) this.#checkMount(now);
     for (const recorder of this.#recorders.values()) this.#guard(recorder, () => recorder.sync(SYNC_AFTER_MS));
     this.#guard(undefined, () => {
@@ -333,6 +335,11 @@ export class Ring implements RecorderHost {
       );
       return this.#openIndex(diskId, journal);
     }
+  }
+
+  /** Why nothing is recorded while no disk is open. */
+  #away(): GapReason {
+    return this.#problem?.state === 'full' ? 'disk_full' : 'disk_failed';
   }
 
   #checkMount(now: number): void {

@@ -65,7 +65,7 @@ export class Space {
     if (this.#short(limits, bytes) > 0) {
       this.#sample();
       const short = this.#short(limits, bytes);
-      if (short > 0) this.#evict(short + slack(limits) / 2, limits, trustedMs);
+      if (short > 0) this.#evict(short + this.#slack(limits) / 2, limits, trustedMs);
       if (this.#short(limits, bytes) > 0 && !this.#mayOverrun(bytes)) {
         this.nothingLeft = this.#parts.protections.seen;
         throw new BluelightError('DISK_FULL', this.#why(limits), {
@@ -88,12 +88,12 @@ export class Space {
     if (now < this.#nextSample) return;
     this.#nextSample = now + SAMPLE_MS;
     this.#sample();
-    const short = this.#short(limits, slack(limits) / 2);
+    const short = this.#short(limits, this.#slack(limits) / 2);
     const ageDue = now >= this.#nextAge;
     if (ageDue) this.#nextAge = now + AGE_RULES_MS;
-    if (short > 0) this.#evict(short + slack(limits) / 2, limits, trustedMs);
+    if (short > 0) this.#evict(short + this.#slack(limits) / 2, limits, trustedMs);
     else if (ageDue) this.#evict(0, limits, trustedMs);
-    if (this.#short(limits, slack(limits) / 4) <= 0) this.nothingLeft = false;
+    if (this.#short(limits, this.#slack(limits) / 4) <= 0) this.nothingLeft = false;
     this.#parts.ballast.ensure(this.#free() - limits.reserveBytes);
   }
 
@@ -120,6 +120,12 @@ export class Space {
    */
   #mayOverrun(bytes: number): boolean {
     return !this.#parts.protections.seen && this.#free() - bytes > LAST_RESORT_BYTES;
+  }
+
+  /** What eviction frees beyond the need, so that it is not asked for at every write: a hundredth of the ring. */
+  #slack(limits: RingLimits): number {
+    const room = Math.min(limits.quotaBytes, this.usedBytes + Math.max(0, this.#free() - limits.reserveBytes));
+    return Math.min(256 << 20, Math.max(1 << 20, room / 100));
   }
 
   #free(): number {
@@ -150,11 +156,6 @@ export class Space {
       ? 'the disk is full with data that the ring may not delete'
       : 'the quota is used up and everything in it is held';
   }
-}
-
-/** What eviction frees beyond the need, so that it is not asked for at every write. */
-function slack(limits: RingLimits): number {
-  return Math.min(256 << 20, Math.max(1 << 20, limits.quotaBytes / 100));
 }
 
 function size(path: string): number {
