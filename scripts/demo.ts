@@ -34,11 +34,15 @@ const end = new Promise<void>((resolve) => {
 });
 try {
   await run();
+} catch (error) {
+  console.error(String(error));
+  console.error((site.agent as typeof site.agent | undefined)?.log().split('\n').slice(-15).join('\n') ?? '');
+  process.exitCode = 1;
 } finally {
   ended = true;
   await site.close();
 }
-process.exit(rows.every((row) => row.held) ? 0 : 1);
+process.exit(process.exitCode ?? (rows.every((row) => row.held) ? 0 : 1));
 
 async function run(): Promise<void> {
   console.log('demo: a center, four cameras at an intersection (drawn and encoded at the first start), one agent');

@@ -1,5 +1,3 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import onvif, { type Cam } from 'onvif';
 import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
@@ -17,11 +15,10 @@ import {
   type ProfileOffer,
 } from './onvif-replies.js';
 import type { StreamOffer } from './pick-streams.js';
+import { guardedAgent } from './reply-guard.js';
 import { descendants, parseXml, type XmlNode } from './xml.js';
 
 const CALL_MS = 8_000;
-/** ONVIF replies are some kilobytes; whoever sends megabytes is cut off. */
-const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 /** Cameras take a login whose time is off by up to about 5 s; a smaller step of their clock cannot be why they refused. */
 const CLOCK_STEP_MS = 3_000;
 
@@ -60,7 +57,9 @@ class Session {
   readonly #cam: Cam;
   /** The same object. */
   readonly #inside: CamInternals;
-  readonly #agent: HttpAgent | HttpsAgent;
+  readonly #agent: ReturnType<typeof guardedAgent>;
+  /** Ends the call that runs. */
+  #fail: (error: BluelightError) => void = () => undefined;
 
   constructor(
     private readonly endpoint: Endpoint,
@@ -69,7 +68,9 @@ class Session {
     private readonly log: Log,
   ) {
     const { host, port, path, secure } = endpoint;
-    this.#agent = secure ? new HttpsAgent({ maxSockets: 2 }) : new HttpAgent({ maxSockets: 2 });
+    this.#agent = guardedAgent(secure, () => {
+      this.#fail(new BluelightError('CAMERA_INVALID', 'the camera sent far more than an answer'));
+    });
     this.#cam = new onvif.Cam({
       hostname: host,
       port,
@@ -212,34 +213,19 @@ class Session {
 
   /** One SOAP call, with a deadline and a bound on its size. Resolves with the reply's body. */
   async #call(step: string, start: (done: Reply) => void): Promise<XmlNode> {
-    let stopWatching = (): void => undefined;
     const reply = new Promise<XmlNode>((resolve, reject) => {
-      stopWatching = this.clock.every(100, () => {
-        if (this.#cutOffFloods()) reject(new BluelightError('CAMERA_INVALID', 'the camera sent a reply without end'));
-      });
+      this.#fail = reject;
       start((error, _data, xml, status) => {
         try {
           resolve(bodyOf(xml, error, status));
         } catch (problem) {
-          reject(
-            problem instanceof BluelightError ? problem : new BluelightError('CAMERA_INVALID', errorMessage(problem)),
-          );
+          const known = problem instanceof BluelightError;
+          reject(known ? problem : new BluelightError('CAMERA_INVALID', errorMessage(problem)));
         }
       });
     });
     const late = (): BluelightError => unreachable(`did not answer within ${String(CALL_MS / 1000)} s (${step})`);
-    try {
-      return await withDeadline(this.clock, CALL_MS, reply, late);
-    } finally {
-      stopWatching();
-    }
-  }
-
-  #cutOffFloods(): boolean {
-    const sockets = Object.values(this.#agent.sockets).flatMap((list) => list ?? []);
-    const floods = sockets.filter((socket) => socket.bytesRead > MAX_REPLY_BYTES);
-    for (const socket of floods) socket.destroy();
-    return floods.length > 0;
+    return withDeadline(this.clock, CALL_MS, reply, late);
   }
 }
 

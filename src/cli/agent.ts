@@ -1,4 +1,8 @@
-import { request } from 'node:http';
+import { createWriteStream } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { BluelightError, errorCode } from '../base/errors.js';
 
 /** The running agent behind its Unix socket: the same routes as the local page. */
@@ -6,6 +10,8 @@ export interface Agent {
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
   delete<T>(path: string): Promise<T>;
+  /** Writes what a path answers into a file; the name appears when all of it is on disk. */
+  save(path: string, file: string): Promise<void>;
 }
 
 interface Problem {
@@ -20,19 +26,13 @@ export function connectAgent(socketPath: string): Agent {
     const { status, text } = await exchange(socketPath, method, `/api/v1${path}`, body);
     const parsed: unknown = text === '' ? undefined : parseJson(text);
     if (status < 400) return parsed as T;
-    const problem = (parsed ?? {}) as Problem;
-    throw new BluelightError(
-      problem.code ?? `HTTP_${status}`,
-      problem.detail ?? problem.title ?? `the agent answered ${status}`,
-      {
-        fix: problem.fix,
-      },
-    );
+    throw problemOf(status, parsed);
   };
   return {
     get: (path) => call('GET', path),
     post: (path, body) => call('POST', path, body),
     delete: (path) => call('DELETE', path),
+    save: (path, file) => download(socketPath, `/api/v1${path}`, file),
   };
 }
 
@@ -42,6 +42,34 @@ function parseJson(text: string): unknown {
   } catch (cause) {
     throw new BluelightError('AGENT_ANSWER', 'the agent gave an answer that is not JSON', { cause });
   }
+}
+
+async function download(socketPath: string, path: string, file: string): Promise<void> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const outgoing = request({ socketPath, path, headers: { host: 'localhost' } }, resolve);
+    outgoing.on('error', (cause) => reject(unreachable(socketPath, cause)));
+    outgoing.end();
+  });
+  if (response.statusCode !== 200) {
+    throw problemOf(response.statusCode ?? 500, parseJson((await buffer(response)).toString('utf8')));
+  }
+  const part = `${file}.part`;
+  await pipeline(response, createWriteStream(part, { flush: true }));
+  await rename(part, file);
+}
+
+function problemOf(status: number, parsed: unknown): BluelightError {
+  const problem = (parsed ?? {}) as Problem;
+  const message = problem.detail ?? problem.title ?? `the agent answered ${status}`;
+  return new BluelightError(problem.code ?? `HTTP_${status}`, message, { fix: problem.fix });
+}
+
+function unreachable(socketPath: string, cause: unknown): BluelightError {
+  const why = errorCode(cause) === 'EACCES' ? 'this user may not open its socket' : 'nobody answers on its socket';
+  return new BluelightError('AGENT_UNREACHABLE', `cannot reach the agent: ${why} (${socketPath})`, {
+    fix: 'is it running? `systemctl status bluelight`, or start it with `bluelight run`; with another configuration give --config',
+    cause,
+  });
 }
 
 function exchange(
@@ -62,15 +90,7 @@ function exchange(
       );
       response.on('error', reject);
     });
-    outgoing.on('error', (cause) => {
-      const why = errorCode(cause) === 'EACCES' ? 'this user may not open its socket' : 'nobody answers on its socket';
-      reject(
-        new BluelightError('AGENT_UNREACHABLE', `cannot reach the agent: ${why} (${socketPath})`, {
-          fix: 'is it running? `systemctl status bluelight`, or start it with `bluelight run`; with another configuration give --config',
-          cause,
-        }),
-      );
-    });
+    outgoing.on('error', (cause) => reject(unreachable(socketPath, cause)));
     outgoing.end(payload);
   });
 }

@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { formatBytes } from '../base/units.js';
 import type { Clip } from '../contract/clip.js';
@@ -62,10 +64,19 @@ async function makeClip(context: Context, camera: string, options: MakeOptions):
     reason: options.reason,
   };
   const clip = await context.agent().post<Clip>('/clips', body);
-  const files = options.out === undefined ? [] : await context.agent().download(clip.id, options.out);
+  const files = options.out === undefined ? [] : await saveClip(context, clip.id, options.out);
   context.show({ ...clip, files }, () => {
     line(`${clip.id}  ${clip.from} to ${clip.to}  ${clip.state}${clip.detail === '' ? '' : `: ${clip.detail}`}`);
     for (const file of files) line(`  ${file}`);
   });
   return EXIT.ok;
+}
+
+async function saveClip(context: Context, id: string, dir: string): Promise<string[]> {
+  const agent = context.agent();
+  mkdirSync(dir, { recursive: true });
+  const files = [join(dir, `${id}.mp4`), join(dir, `${id}.manifest.json`)];
+  await agent.save(`/clips/${id}/file`, files[0]!);
+  await agent.save(`/clips/${id}/manifest`, files[1]!);
+  return files;
 }

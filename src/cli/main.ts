@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCameraCommands } from './camera.js';
 import { addClaimCommand } from './claim.js';
@@ -11,16 +10,12 @@ import { addRunCommand } from './run.js';
 import { addSettingsCommand } from './settings.js';
 import { addSimCommands } from './sim.js';
 import { addStatusCommand } from './status.js';
-import { addVerifyCommand } from './verify.js';
+import { VERSION } from '../version.js';
 import { DEFAULT_CONFIG, EXIT } from './context.js';
-
-const version = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version;
 
 const program = new Command('bluelight')
   .description('Edge agent for camera sites: records, detects motion, reports and uploads, on the owner’s terms.')
-  .version(version)
+  .version(VERSION)
   .option('--config <file>', 'configuration file', process.env['BLUELIGHT_CONFIG'] ?? DEFAULT_CONFIG)
   .option('--socket <path>', 'socket of the running agent (default: in the state directory of the configuration)')
   .option('--json', 'print JSON')
@@ -37,7 +32,6 @@ for (const add of [
   addCameraCommands,
   addCoverageCommand,
   addClipCommands,
-  addVerifyCommand,
   addMotionCommand,
   addPolicyCommands,
   addSettingsCommand,

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { analyzeFile } from '../motion/analyze.js';
 import { action, EXIT } from './context.js';
 import { line } from './output.js';
 
@@ -12,6 +11,7 @@ export function addMotionCommand(program: Command): void {
     .action(
       action(async (context, file: string, options: { cadence: 'adaptive' | 'full' | 'key' }) => {
         const { clock, processes } = context;
+        const { analyzeFile } = await import('../motion/analyze.js');
         const { events, stats } = await analyzeFile({ clock, processes, path: file, cadence: options.cadence });
         context.show(events, () => {
           for (const e of events) {

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { startAgent } from '../main.js';
 import { action } from './context.js';
 import { line } from './output.js';
 
@@ -10,6 +9,7 @@ export function addRunCommand(program: Command): void {
     .description('run the agent in the foreground until SIGTERM')
     .action(
       action(async (context) => {
+        const { startAgent } = await import('../main.js');
         const agent = await startAgent({
           settings: context.settings(),
           clock: context.clock,

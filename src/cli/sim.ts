@@ -4,8 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import { BluelightError } from '../base/errors.js';
 import { createLog, Redactor, type Log } from '../base/log.js';
-import { startVirtualCameras, type VirtualCameraOptions, type VideoSource } from '../sim/camera/index.js';
-import { startVirtualCenter } from '../sim/center/index.js';
+import type { VirtualCameraOptions, VideoSource } from '../sim/camera/index.js';
 import { action, type Context } from './context.js';
 import { readSecret } from './input.js';
 import { line } from './output.js';
@@ -94,6 +93,7 @@ async function simCameras(context: Context, options: CameraOptions): Promise<voi
   const { clock, processes } = context;
   const password = options.passwordStdin === true ? await readSecret('password: ') : randomPassword();
   redactor.add(password);
+  const { startVirtualCameras } = await import('../sim/camera/index.js');
   const cameras = Array.from({ length: options.count }, (_, i) => cameraOf(options, password, i));
   const running = await startVirtualCameras({ clock, processes, log, cacheDir: options.cache, cameras });
   const told = running.cameras.map(({ id, address, xaddr, endpointReference, rtspPort }) => ({
@@ -155,6 +155,7 @@ function randomPassword(): string {
 
 async function simCenter(context: Context, options: CenterOptions): Promise<void> {
   const { log } = simLog();
+  const { startVirtualCenter } = await import('../sim/center/index.js');
   const center = await startVirtualCenter({
     clock: context.clock,
     log,

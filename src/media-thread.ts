@@ -1,0 +1,127 @@
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { systemClock } from './base/clock.js';
+import { BluelightError, errorMessage } from './base/errors.js';
+import { ulid } from './base/ids.js';
+import { createLog, Redactor } from './base/log.js';
+import { systemProcesses } from './base/processes.js';
+import { onNotes, serve } from './base/rpc.js';
+import { createIngest } from './ingest/ingest.js';
+import type { IngestCamera } from './ingest/ports.js';
+import { LiveFan, type LiveListener, type LiveMessage } from './ingest/live.js';
+import { Feed, type FeedAck } from './media/feed.js';
+import type { StreamSink } from './media/stream.js';
+import { createMotion } from './motion/motion.js';
+import type { MediaApi, MediaData, MediaNotes, WatchNote } from './threads.js';
+
+/**
+ * Root of the media thread: cameras in, fragments out to the ring, pictures into motion, live view to who watches.
+ * It never touches a disk.
+ */
+if (parentPort === null) throw new BluelightError('INTERNAL', 'media runs in a thread of its own');
+const main: MessagePort = parentPort;
+const data = workerData as MediaData;
+
+const redactor = new Redactor();
+const log = createLog({ redactor, level: data.logLevel }).child({ thread: 'media' });
+const clock = systemClock((error) => log.error({ error: errorMessage(error) }, 'a periodic task failed'));
+const processes = systemProcesses(clock);
+
+function tell<K extends keyof MediaNotes>(note: K, value: MediaNotes[K]): void {
+  main.postMessage({ note, value });
+}
+
+const feed = new Feed({
+  post: (message) => data.ring.postMessage(message),
+  limitBytes: data.queueBytes,
+  newRunId: () => ulid(clock.now()),
+});
+data.ring.on('message', (ack: FeedAck) => feed.ack(ack));
+
+const motion = createMotion({
+  clock,
+  processes,
+  log,
+  cadence: data.cadence,
+  onEvent: (event) => tell('motion', event),
+});
+
+const fan = new LiveFan();
+const watching = new Map<string, () => void>();
+
+/** Motion looks at the substream, or at the main stream of a camera that has no other. */
+const looksAt = new Set<string>();
+
+const sink: StreamSink = {
+  run(start) {
+    feed.run(start);
+    fan.run(start);
+    if (looksAt.has(start.stream)) motion.runStart(start.camera, start.format);
+  },
+  accessUnit(stream, unit) {
+    if (looksAt.has(stream)) motion.accessUnit(cameraOf(stream), unit);
+  },
+  fragment(stream, run, fragment) {
+    feed.fragment(stream, run, fragment);
+    fan.fragment(stream, fragment);
+  },
+  runEnd(stream, run, reason, detail) {
+    feed.end(stream, run, reason, detail);
+    fan.take({ stream, kind: 'paused', reason, detail });
+    if (looksAt.has(stream)) motion.runEnd(cameraOf(stream));
+  },
+};
+
+const ingest = createIngest({
+  clock,
+  processes,
+  log,
+  redactor,
+  sink,
+  onStatus: (status) => tell('status', status),
+  onRefused: (camera) => tell('refused', camera),
+});
+
+function setCameras(cameras: IngestCamera[]): void {
+  const known = new Set(looksAt);
+  looksAt.clear();
+  for (const camera of cameras) {
+    const role = camera.streams.some((stream) => stream.role === 'sub') ? 'sub' : 'main';
+    looksAt.add(`${camera.id}.${role}`);
+  }
+  for (const stream of known) if (!looksAt.has(stream)) motion.remove(cameraOf(stream));
+  ingest.setCameras(
+    cameras.map((camera) => ({
+      ...camera,
+      streams: camera.streams.map((stream) => ({ ...stream, engine: stream.engine ?? data.engine })),
+    })),
+  );
+}
+
+serve<MediaApi>(main, {
+  setCameras,
+  async stop() {
+    await ingest.stop();
+    await motion.stop();
+  },
+});
+
+onNotes(main, (name, value) => {
+  if (name !== 'watch') return;
+  const { stream, on } = value as WatchNote;
+  watching.get(stream)?.();
+  watching.delete(stream);
+  if (on) watching.set(stream, fan.subscribe(stream, relay(stream)));
+});
+
+function relay(stream: string): LiveListener {
+  const send = (message: LiveMessage): void => tell('live', message);
+  return {
+    run: (run) => send({ stream, kind: 'run', run }),
+    fragment: (fragment) => send({ stream, kind: 'fragment', fragment }),
+    paused: (reason, detail) => send({ stream, kind: 'paused', reason, detail }),
+  };
+}
+
+function cameraOf(stream: string): string {
+  return stream.slice(0, stream.lastIndexOf('.'));
+}

@@ -1,0 +1,288 @@
+import type { Clock } from './base/clock.js';
+import { BluelightError, errorMessage } from './base/errors.js';
+import { ulid } from './base/ids.js';
+import type { Log, Redactor } from './base/log.js';
+import { createCenter, type Center } from './center/index.js';
+import { createClips, type Clips } from './clips/index.js';
+import type { Camera } from './contract/camera.js';
+import { clip as clipSchema, type Clip } from './contract/clip.js';
+import type { InfoMessage } from './contract/messages.js';
+import type { MotionEvent } from './contract/motion.js';
+import type { Host } from './health/host.js';
+import { assembleHeartbeat, type BoxReading } from './health/status.js';
+import type { Claims, Membership } from './identity/claims.js';
+import type { Gate } from './policy/gate.js';
+import type { Signer } from './proof/keys.js';
+import type { OutsideReading } from './reading.js';
+import type { Footage } from './ring/footage.js';
+import type { Protection } from './ring/types.js';
+import type { Settings } from './settings/table.js';
+import type { StoredClip } from './store/clips.js';
+import type { Store } from './store/client.js';
+import { createUplinks, type Uplinks } from './uplinks/index.js';
+import { VERSION } from './version.js';
+
+export interface OutsideOptions {
+  clock: Clock;
+  log: Log;
+  settings: Settings;
+  store: Store;
+  claims: Claims;
+  signer: Signer;
+  redactor: Redactor;
+  footage: Footage;
+  gate: Gate;
+  reading: () => BoxReading;
+  host: Host;
+  cameras: () => readonly Camera[];
+  /** The whole list of what the ring must keep. */
+  protect: (protections: Protection[]) => Promise<void>;
+  onClip: (clip: Clip) => void;
+}
+
+interface Parts {
+  membership: Membership | null;
+  uplinks: Uplinks;
+  clips: Clips;
+  center: Center | null;
+}
+
+const UNCLAIMED = { site: 'unclaimed', box: 'unclaimed' };
+const QUEUE_MS = 2_000;
+const LEDGER_MS = 10_000;
+/** Denials that a change of terms may lift. */
+const LIFTABLE = ['POLICY_DENIED', 'OUTSIDE_HOURS', 'PAUSED_BY_OWNER', 'NOT_ENROLLED', 'OWNER_APPROVAL_REQUIRED'];
+
+/**
+ * Everything that depends on whose box this is: uplinks, clips and the session with the center. Built anew when the
+ * box is claimed; until then clips can be made but not sent, and events wait in the outbox.
+ */
+export class Outside {
+  readonly #o: OutsideOptions;
+  readonly #stops: (() => void)[] = [];
+  #parts: Parts | undefined;
+  #leases: Protection[] = [];
+  #queue = { clips: 0, bytes: 0, outbox: 0 };
+
+  constructor(options: OutsideOptions) {
+    this.#o = options;
+  }
+
+  get clips(): Clips {
+    return this.#running().clips;
+  }
+
+  async start(): Promise<void> {
+    await this.#open();
+    const { clock, gate, store } = this.#o;
+    await this.#readQueue();
+    this.#stops.push(
+      clock.every(QUEUE_MS, () => this.#readQueue()),
+      clock.every(LEDGER_MS, () => this.#ledger()),
+      gate.onChange(() => this.#kept(this.clips.retryWithheld(LIFTABLE).then(() => undefined))),
+    );
+    await this.#protect(store);
+  }
+
+  async stop(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void> {
+    for (const stop of this.#stops.splice(0)) stop();
+    await this.#close(reason);
+  }
+
+  /** @throws BluelightError CLAIM_INVALID | CLAIMED | CLAIM_USED | CLAIM_EXPIRED */
+  async claim(data: unknown): Promise<{ site: string; box: string; center: string }> {
+    const { claim } = await this.#o.claims.bind(data);
+    await this.#close('shutdown');
+    await this.#open();
+    return { site: claim.site, box: claim.box, center: claim.center.id };
+  }
+
+  /** A motion event goes into the outbox at once, and asks for its clip. */
+  async motion(event: MotionEvent): Promise<void> {
+    this.#parts?.clips.motion(event);
+    await this.#event(`bluelight.motion.${event.phase}`, event.camera, event);
+  }
+
+  /** Cameras were added or removed: the birth message says so. */
+  async refresh(): Promise<void> {
+    await this.#parts?.center?.refresh();
+  }
+
+  reading(): OutsideReading {
+    const { membership, center } = this.#parts ?? { membership: null, center: null };
+    const { site, box } = membership?.claim ?? UNCLAIMED;
+    const status = center?.status();
+    const agoMs = status?.centerReachedAgoMs ?? null;
+    const offsetMs = status?.clockOffsetMs ?? null;
+    const acknowledged = agoMs !== null && agoMs < 3 * this.#o.settings['center.heartbeat'] + 10_000;
+    return {
+      site,
+      box,
+      claimed: membership !== null,
+      clock: agoMs === null || offsetMs === null ? null : { agoMs, offsetMs: Math.round(offsetMs) },
+      queue: { ...this.#queue, outbox: status?.outbox ?? this.#queue.outbox },
+      center: {
+        id: membership?.claim.center.id ?? null,
+        ackAtMs: status?.centerReachedAt ?? null,
+        state:
+          status === undefined
+            ? 'unclaimed'
+            : acknowledged
+              ? 'acknowledged'
+              : status.state === 'connected'
+                ? 'connected'
+                : status.state === 'connecting'
+                  ? 'connecting'
+                  : 'offline',
+        detail: acknowledged ? '' : (status?.lastError?.message ?? ''),
+      },
+    };
+  }
+
+  async #open(): Promise<void> {
+    const { clock, log, settings, signer, gate, footage, claims, redactor } = this.#o;
+    const membership = await claims.membership();
+    if (membership?.password) redactor.add(membership.password);
+    const claim = membership?.claim;
+    const uplinks = createUplinks({
+      clock,
+      log,
+      links: [{ id: 'default', kind: 'fiber' }],
+      center: claim === undefined ? null : { ...claim.center },
+    });
+    const clips = createClips({
+      clock,
+      log,
+      site: claim?.site ?? UNCLAIMED.site,
+      box: claim?.box ?? UNCLAIMED.box,
+      signer,
+      table: this.#o.store.clips,
+      footage,
+      gate,
+      uplinks,
+      cameraName: (id) => this.#o.cameras().find((camera) => camera.id === id)?.name ?? id,
+      clockOffsetMs: () => this.reading().clock?.offsetMs ?? null,
+      policyVersion: () => gate.terms.document?.version ?? 0,
+      setLeases: (leases) => {
+        this.#leases = leases.map((lease) => ({ ...lease, kind: 'lease' as const }));
+        this.#kept(this.#protect(this.#o.store));
+      },
+      onState: (clip) => this.#clipState(clip),
+      motion: {
+        preRollMs: settings['motion.pre_roll'],
+        postRollMs: settings['motion.post_roll'],
+        maxLengthMs: settings['clips.max_length'],
+        rendition: settings['clips.rendition'],
+      },
+    });
+    const center = membership === null ? null : this.#center(membership, uplinks);
+    this.#parts = { membership, uplinks, clips, center };
+    await clips.start();
+    center?.start();
+  }
+
+  #center({ claim, password }: Membership, uplinks: Uplinks): Center {
+    const { clock, log, settings, store, reading } = this.#o;
+    return createCenter({
+      clock,
+      log,
+      claim: {
+        schema: 1,
+        site: claim.site,
+        box: claim.box,
+        center: { ...claim.center, ...(password === null ? {} : { password }) },
+      },
+      outbox: store.outbox,
+      heartbeat: (beat) => assembleHeartbeat(reading(), beat),
+      info: () => this.#info(),
+      dial: (target) => uplinks.dial(target),
+      heartbeatMs: settings['center.heartbeat'],
+    });
+  }
+
+  #info(): Omit<InfoMessage, 'schema' | 'session' | 'ts'> {
+    const { facts } = this.#o.host;
+    return {
+      hw: facts.hardware,
+      os: facts.os,
+      agent: VERSION,
+      capabilities: ['record', 'motion', 'clip.original', 'clip.proxy'],
+      keyId: this.#o.signer.keyId,
+      cameras: this.#o.cameras().map((camera) => ({
+        id: camera.id,
+        name: camera.name,
+        make: camera.device.make,
+        model: camera.device.model,
+        fw: camera.device.firmware,
+        mac: camera.device.mac,
+        serial: camera.device.serial,
+        channel: camera.channel,
+        streams: [camera.main, camera.sub].flatMap((stream, i) =>
+          stream === null ? [] : [{ role: i === 0 ? 'main' : 'sub', ...pick(stream) }],
+        ),
+      })),
+    };
+  }
+
+  async #clipState(clip: StoredClip): Promise<void> {
+    this.#o.onClip(clipSchema.parse(clip));
+    if (clip.state === 'uploading' || clip.state === 'local') return;
+    const { camera, from, to, state, bytes, sha256, detail } = clip;
+    // One event a state: progress of the queue is in the heartbeat.
+    if (state === 'queued' && detail !== '') return;
+    await this.#event('bluelight.clip', camera, { clip: clip.id, camera, from, to, state, bytes, sha256, detail });
+  }
+
+  async #event(type: 'bluelight.clip' | `bluelight.motion.${MotionEvent['phase']}`, stream: string, data: unknown) {
+    const center = this.#parts?.center;
+    if (center) {
+      await center.event({ type, stream, data });
+      return;
+    }
+    const timeMs = this.#o.clock.now();
+    await this.#o.store.outbox.append({ stream, id: ulid(timeMs), class: 'normal', type, timeMs, data });
+  }
+
+  async #protect(store: Store): Promise<void> {
+    const holds = await store.holds.active();
+    await this.#o.protect([
+      ...holds.map(({ id, camera, fromMs, toMs }) => ({ id, kind: 'hold' as const, camera, fromMs, toMs })),
+      ...this.#leases,
+    ]);
+  }
+
+  async #readQueue(): Promise<void> {
+    const { clips, bytes } = await this.#o.store.clips.queue();
+    const outbox = (await this.#o.store.outbox.stats()).rows;
+    this.#queue = { clips, bytes, outbox };
+  }
+
+  async #ledger(): Promise<void> {
+    const atMs = this.#o.clock.now();
+    const counts = this.#running().uplinks.takeCounts();
+    await this.#o.store.bytes.add(counts.map((count) => ({ ...count, atMs })));
+  }
+
+  async #close(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void> {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    await parts.clips.stop();
+    await parts.center?.stop(reason);
+    await this.#ledger();
+    parts.uplinks.close();
+    this.#parts = undefined;
+  }
+
+  #running(): Parts {
+    if (this.#parts === undefined) throw new BluelightError('STARTING', 'the agent is starting', { retryable: true });
+    return this.#parts;
+  }
+
+  #kept(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#o.log.error({}, errorMessage(error)));
+  }
+}
+
+function pick({ codec, width, height }: Camera['main']): { codec: string; width: number; height: number } {
+  return { codec, width, height };
+}

@@ -1,0 +1,86 @@
+import { mkdirSync } from 'node:fs';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { systemClock } from './base/clock.js';
+import { BluelightError, errorMessage, toErrorData } from './base/errors.js';
+import { createLog, Redactor } from './base/log.js';
+import { serve } from './base/rpc.js';
+import type { FeedAck, FeedMessage } from './media/feed.js';
+import { Ring } from './ring/ring.js';
+import type { ClockTrust } from './ring/types.js';
+import type { RingApi, RingData, RingNotes } from './threads.js';
+
+/** Root of the ring thread: the only one that touches the recording disk, so that only it hangs with the disk. */
+if (parentPort === null) throw new BluelightError('INTERNAL', 'the ring runs in a thread of its own');
+const main: MessagePort = parentPort;
+const data = workerData as RingData;
+/** A thread without state of its own beside the ring: what is told to it is kept here. */
+const told: { trust: ClockTrust; disk: string | undefined } = { trust: 'none', disk: undefined };
+
+const TICK_MS = 250;
+const STATUS_MS = 1_000;
+
+const log = createLog({ redactor: new Redactor(), level: data.logLevel }).child({ thread: 'ring' });
+const clock = systemClock((error) => log.error({ error: errorMessage(error) }, 'a periodic task failed'));
+const ring = new Ring({
+  directory: data.directory,
+  create: data.create,
+  expectDisk: data.expectDisk,
+  clock,
+  clockTrust: () => told.trust,
+  bootId: data.bootId,
+  limits: data.limits,
+  segmentMs: data.segmentMs,
+  log,
+});
+
+function tell<K extends keyof RingNotes>(note: K, value: RingNotes[K]): void {
+  main.postMessage({ note, value });
+}
+
+function tellStatus(): void {
+  if (ring.diskId !== undefined && ring.diskId !== told.disk) {
+    told.disk = ring.diskId;
+    tell('disk', ring.diskId);
+  }
+  tell('status', ring.status());
+}
+
+function take(message: FeedMessage): void {
+  if (message.kind === 'run') ring.beginRun(message.start);
+  else if (message.kind === 'end') ring.endRun(message.stream, message.run, message.reason);
+  else ring.appendFragment(message.stream, message.run, message.fragment);
+}
+
+// A box that never recorded may make the directory; one that did must get its disk back.
+if (data.create && data.expectDisk === undefined) mkdirSync(data.directory, { recursive: true, mode: 0o700 });
+
+// The agent starts even without its disk: cameras, page and alarms work, and the ring goes on trying.
+try {
+  ring.open();
+} catch (error) {
+  const { code, message, fix } = toErrorData(error);
+  log.error({ code, fix }, message);
+}
+
+data.media.on('message', (message: FeedMessage) => {
+  take(message);
+  const taken = message.kind === 'fragment' ? message.fragment.bytes.length : 0;
+  if (taken > 0) data.media.postMessage({ taken } satisfies FeedAck);
+});
+clock.every(TICK_MS, () => ring.tick());
+clock.every(STATUS_MS, tellStatus);
+
+serve<RingApi>(main, {
+  status: () => ring.status(),
+  coverage: ({ stream, fromMs, toMs }) => ring.coverage(stream, fromMs, toMs),
+  plan: ({ stream, fromMs, toMs }) => ring.plan(stream, fromMs, toMs),
+  timeline: ({ stream, fromMs, toMs }) => ring.timeline(stream, fromMs, toMs),
+  readInit: (hash) => ring.readInit(hash),
+  read: (ask) => ring.read(ask),
+  heads: () => ring.heads(),
+  protect: (protections) => ring.setProtections(protections),
+  markMotion: ({ camera, fromMs, toMs }) => ring.markMotion(camera, fromMs, toMs),
+  clockTrust: (trust) => void (told.trust = trust),
+  stop: () => ring.close(),
+});
+tellStatus();

@@ -1,0 +1,73 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { IngestCamera, IngestStatus } from './ingest/ports.js';
+import type { LiveMessage } from './ingest/live.js';
+import type { MotionEvent } from './contract/motion.js';
+import type { TimeRange } from './contract/primitives.js';
+import type { Asked } from './ring/footage.js';
+import type { ClipPlan, CoverageAnswer, Protection, RingLimits, RingStatus, TimelineEntry } from './ring/types.js';
+
+/** What the main thread gives the media thread at its start. */
+export interface MediaData {
+  ring: MessagePort;
+  logLevel: string;
+  cadence: 'adaptive' | 'full' | 'key';
+  engine: 'auto' | 'native' | 'ffmpeg';
+  /** Bytes of fragments that may wait for the disk. */
+  queueBytes: number;
+}
+
+/** Calls that the media thread answers. */
+export interface MediaApi {
+  setCameras(cameras: IngestCamera[]): void;
+  /** Ends every session; the last fragments are on their way to the ring when it resolves. */
+  stop(_: undefined): Promise<void>;
+}
+
+/** One-way messages of the media thread. */
+export interface MediaNotes {
+  status: IngestStatus;
+  motion: MotionEvent;
+  live: LiveMessage;
+  /** The camera refused the password: nobody may log in until it changes. */
+  refused: string;
+}
+
+/** One-way message to the media thread. */
+export interface WatchNote {
+  stream: string;
+  on: boolean;
+}
+
+export interface RingData {
+  media: MessagePort;
+  logLevel: string;
+  directory: string;
+  create: boolean;
+  /** The disk that this box recorded to before; undefined: any. */
+  expectDisk: string | undefined;
+  limits: RingLimits;
+  segmentMs: number;
+  bootId: string;
+}
+
+/** Calls that the ring thread answers. */
+export interface RingApi {
+  status(_: undefined): RingStatus;
+  coverage(ask: Asked): CoverageAnswer;
+  plan(ask: Asked): ClipPlan;
+  timeline(ask: Asked): TimelineEntry[];
+  readInit(hash: string): Uint8Array;
+  read(ask: { stream: string; seq: number; offset: number; length: number; within: TimeRange }): Uint8Array;
+  heads(_: undefined): Record<string, { seq: number; link: string }>;
+  protect(protections: Protection[]): void;
+  markMotion(ask: { camera: string; fromMs: number; toMs: number }): void;
+  clockTrust(trust: 'none' | 'rtc' | 'ntp'): void;
+  stop(_: undefined): void;
+}
+
+/** One-way messages of the ring thread. */
+export interface RingNotes {
+  status: RingStatus;
+  /** The disk in use, to be remembered: another one is refused at the next start. */
+  disk: string;
+}

@@ -1,0 +1,152 @@
+import type { Log } from './base/log.js';
+import type { Cameras } from './cameras/cameras.js';
+import type { ClipFile } from './clips/file.js';
+import { clip as clipSchema, type Clip } from './contract/clip.js';
+import type { AuditEntry, Party, PolicyDocument } from './contract/policy.js';
+import { streamId, toUtc } from './contract/primitives.js';
+import { assembleStatus, type BoxReading } from './health/status.js';
+import type { Logins } from './identity/logins.js';
+import type { LiveHub } from './ingest/live.js';
+import type { Outside } from './outside.js';
+import type { PageEvents } from './page-events.js';
+import type { Gate } from './policy/gate.js';
+import type { Footage } from './ring/footage.js';
+import type { Settings } from './settings/table.js';
+import type { LinkedAuditRow } from './store/audit-chain.js';
+import type { Store } from './store/client.js';
+import type { WebPorts } from './web/ports.js';
+
+export interface WebPortsOptions {
+  settings: Settings;
+  store: Store;
+  gate: Gate;
+  cameras: Cameras;
+  footage: Footage;
+  live: LiveHub;
+  logins: Logins;
+  outside: Outside;
+  events: PageEvents;
+  reading: () => BoxReading;
+  log: Log;
+}
+
+const MOST_EVENTS = 2_000;
+const MOST_CLIPS = 200;
+/** As long as nobody set terms. */
+const NO_TERMS: PolicyDocument = {
+  version: 0,
+  authority: 'owner',
+  timeZone: 'UTC',
+  notifyDelaySeconds: 0,
+  cameras: [],
+};
+
+/** What the page and the API need, out of the rooms that have it. */
+export function webPorts(o: WebPortsOptions): WebPorts {
+  const { store, gate, footage, outside } = o;
+  return {
+    async authorise(request) {
+      // The gate decides on what would really be shown: whole segments.
+      const whole = ['playback', 'export', 'clip'].includes(request.kind);
+      const range = whole ? await footage.roundOut(request.camera, request.range) : request.range;
+      return gate.authorise({ ...request, range });
+    },
+    finished: (grant, end) => gate.finished(grant, end),
+    verifyLogin: (code) => o.logins.verify(code),
+    status: () => assembleStatus(o.reading()),
+    claim: (file) => outside.claim(file),
+    cameras: {
+      list: () => o.cameras.list(),
+      scan: () => o.cameras.scan(),
+      discovered: () => o.cameras.discovered(),
+      async add(request, by) {
+        const added = await o.cameras.add(request);
+        for (const { id } of added.cameras) await gate.note(configNote(by, 'camera.add', id));
+        return added;
+      },
+      test: (id) => o.cameras.test(id),
+      async remove(id, by) {
+        await o.cameras.remove(id);
+        await gate.note(configNote(by, 'camera.remove', id));
+      },
+    },
+    footage,
+    live: {
+      subscribe: (grant, role, listener) => o.live.subscribe(streamId(grant.camera, role), listener),
+    },
+    async motion(grant, { fromMs, toMs }) {
+      return store.motion.list({ camera: grant.camera, fromMs, toMs, limit: MOST_EVENTS });
+    },
+    clips: {
+      async make(grant, body, by) {
+        const clip = await outside.clips.request({
+          camera: grant.camera,
+          fromMs: Date.parse(body.from),
+          toMs: Date.parse(body.to),
+          rendition: body.rendition === 'proxy' || body.role === 'sub' ? 'proxy' : 'original',
+          priority: body.priority,
+          party: by,
+          door: 'page',
+          reason: body.reason,
+          send: body.send,
+        });
+        return clipSchema.parse(clip);
+      },
+      list: async () => (await outside.clips.list({ limit: MOST_CLIPS })).map(publicClip),
+      async get(id) {
+        const clip = await outside.clips.get(id);
+        return clip === null ? null : publicClip(clip);
+      },
+      manifest: (_grant, id) => outside.clips.manifest(id),
+      async open(_grant, id, by) {
+        const { name, bytes, file } = await outside.clips.open(id, { party: by, door: 'page' });
+        return { name, bytes, chunks: chunksOf(file) };
+      },
+      async queue() {
+        const waiting = await store.clips.next({ atMs: Number.MAX_SAFE_INTEGER, limit: MOST_CLIPS });
+        const { queue } = o.reading();
+        const sentBytes = waiting.reduce((sum, clip) => sum + clip.sentBytes, 0);
+        return { clips: waiting.map(publicClip), bytes: queue.bytes, sentBytes, outbox: queue.outbox };
+      },
+    },
+    policy: () => Promise.resolve(gate.terms.document ?? NO_TERMS),
+    audit: async (limit) => (await store.audit.list({ limit })).map(auditEntry),
+    subscribe: (listener) => o.events.subscribe(listener),
+  };
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+
+async function* chunksOf(file: ClipFile): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < file.bytes; at += CHUNK_BYTES)
+    yield await file.read(at, Math.min(CHUNK_BYTES, file.bytes - at));
+}
+
+function configNote(by: Party, action: string, camera: string): Parameters<Gate['note']>[0] {
+  const party = by.kind === 'local' ? by.name : by.kind;
+  return { kind: 'configuration', outcome: 'done', party, door: 'page', action, camera, reason: action };
+}
+
+/** Without what only the box needs to know. */
+function publicClip(clip: Clip): Clip {
+  return clipSchema.parse(clip);
+}
+
+function auditEntry(row: LinkedAuditRow): AuditEntry {
+  return {
+    seq: row.seq,
+    id: row.id,
+    at: toUtc(row.atMs),
+    kind: row.kind === 'access' ? row.action : `${row.kind}.${row.action}`,
+    outcome: row.outcome,
+    party: row.agency === null ? row.party : `${row.party} (${row.agency})`,
+    door: row.door,
+    camera: row.camera,
+    from: row.fromMs === null ? null : toUtc(row.fromMs),
+    to: row.toMs === null ? null : toUtc(row.toMs),
+    code: row.code,
+    reason: row.reason,
+    bytes: row.bytes,
+    link: row.link,
+  };
+}
