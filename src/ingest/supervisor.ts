@@ -4,11 +4,11 @@ import { BluelightError, errorMessage, isAbort } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { GapReason } from '../media/stream.js';
 import { BUSY_RETRY_MS, type CameraLogins } from './logins.js';
-import type { EndCause, Engine, EngineEnd, EngineEvents, EngineName, IngestLimits, IngestStatus } from './ports.js';
+import type { EndCause, Engine, EngineEnd, EngineName, IngestLimits, IngestStatus } from './ports.js';
 import type { EngineSource } from './ports.js';
 import { RateLimit } from './rate.js';
 import type { Track } from './track.js';
-import { judgeSession } from './watch.js';
+import { WatchedSession } from './watched-session.js';
 
 export interface SupervisorOptions {
   status: Pick<IngestStatus, 'stream' | 'camera' | 'role'>;
@@ -26,9 +26,6 @@ export interface SupervisorOptions {
 }
 
 const GOOD_MS = 60_000;
-const WATCH_MS = 500;
-/** How long a stopped session may take before it is left behind. */
-const STOP_MS = 5_000;
 
 /** A camera that is away costs little to ask and must be back on the record soon; what is broken waits longer. */
 function shapeOf(cause: EndCause): BackoffShape {
@@ -89,9 +86,7 @@ export class StreamSupervisor {
   start(): void {
     this.#options.track.end('starting', '');
     this.#running = this.#run().catch((error: unknown) => {
-      if (isAbort(error)) return;
-      this.#options.log.error({ stream: this.#status.stream, error: errorMessage(error) }, 'ingest of a stream failed');
-      this.#show('offline', 'internal error; see the log');
+      if (!isAbort(error)) throw error;
     });
   }
 
@@ -156,6 +151,10 @@ export class StreamSupervisor {
       if (busy) return { cause: 'offline', detail: 'the camera has no room for another connection', busy, goodMs };
       this.#options.onRefused();
       return { ...end, busy, goodMs };
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      this.#options.log.error({ stream: this.#status.stream, error: errorMessage(error) }, 'a session failed');
+      return { cause: 'broken', detail: `internal error: ${errorMessage(error)}`, busy: false, goodMs: 0 };
     } finally {
       login.left();
     }
@@ -205,108 +204,5 @@ export class StreamSupervisor {
     const same = Object.entries(next).every(([key, value]) => this.#status[key as keyof IngestStatus] === value);
     this.#status = next;
     if (!same) this.#options.onStatus(next);
-  }
-}
-
-/** A session under the watchdog: what is silent, too large or without key frames is ended. */
-class WatchedSession {
-  readonly #options: SupervisorOptions;
-  readonly #engine: Engine;
-  readonly #source: EngineSource;
-  readonly #hooks: { onAccepted: () => void; onTick: () => void };
-  readonly #fault = new AbortController();
-  #own: EngineEnd | undefined;
-
-  constructor(
-    options: SupervisorOptions,
-    engine: Engine,
-    source: EngineSource,
-    hooks: { onAccepted: () => void; onTick: () => void },
-  ) {
-    this.#options = options;
-    this.#engine = engine;
-    this.#source = source;
-    this.#hooks = hooks;
-  }
-
-  async run(signal: AbortSignal): Promise<EngineEnd> {
-    const { clock } = this.#options;
-    const openedAt = clock.monotonic();
-    const session = this.#engine.open(this.#source, this.#events());
-    const unwatch = clock.every(WATCH_MS, () => {
-      this.#hooks.onTick();
-      const verdict = this.#judge(openedAt);
-      if (verdict !== undefined) this.#fail(verdict);
-    });
-    const both = [signal, this.#fault.signal];
-    let quitting: () => void = () => undefined;
-    const quit = new Promise<undefined>((resolve) => (quitting = () => resolve(undefined)));
-    for (const one of both) one.addEventListener('abort', quitting, { once: true });
-    if (both.some((one) => one.aborted)) quitting();
-    try {
-      const first = await Promise.race([session.ended, quit]);
-      if (first !== undefined) return this.#own ?? first;
-      session.stop();
-      const patience = new AbortController();
-      const late = clock.sleep(STOP_MS, patience.signal).catch(() => undefined);
-      const end = await Promise.race([session.ended, late]);
-      patience.abort();
-      return this.#own ?? end ?? { cause: 'stopped', detail: '' };
-    } finally {
-      unwatch();
-      // The signal to stop outlives many sessions.
-      for (const one of both) one.removeEventListener('abort', quitting);
-    }
-  }
-
-  #events(): EngineEvents {
-    const { track } = this.#options;
-    // What an engine says after it was cut off no longer counts.
-    const open = (): boolean => this.#own === undefined;
-    return {
-      accepted: () => this.#hooks.onAccepted(),
-      parameterSets: (codec, sets) => {
-        if (open()) track.parameterSets(codec, sets);
-      },
-      received: (bytes) => track.meter.bytes(bytes),
-      lost: (detail) => {
-        if (open()) track.lost(detail);
-      },
-      picture: (picture) => {
-        if (!open()) return;
-        if (picture.data.length > this.#options.limits.maxAccessUnitBytes) {
-          this.#fail({ cause: 'invalid', detail: 'a picture of the camera is larger than any picture can be' });
-        } else track.picture(picture);
-      },
-    };
-  }
-
-  #judge(openedAt: number): EngineEnd | undefined {
-    const { track, clock, limits } = this.#options;
-    const { meter } = track;
-    const now = clock.monotonic();
-    const windowBytes = meter.openBytes;
-    meter.tick(now);
-    const verdict = judgeSession(
-      {
-        now,
-        openedAt,
-        lastPictureAt: track.lastPictureAt,
-        lastKeyAt: track.lastKeyAt,
-        fps: meter.fps,
-        maxGopMs: meter.maxGopMs,
-        windowBytes,
-        bytesPerSecond: meter.bytesPerSecond,
-      },
-      limits,
-    );
-    if (verdict?.cause !== 'invalid' || track.keyProblem === undefined) return verdict;
-    return { ...verdict, detail: track.keyProblem };
-  }
-
-  #fail(end: EngineEnd): void {
-    if (this.#own !== undefined) return;
-    this.#own = end;
-    this.#fault.abort();
   }
 }

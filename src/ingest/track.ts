@@ -176,12 +176,13 @@ export class Track {
   }
 
   #start(picture: RawPicture): void {
-    const format = videoFormat(this.#codec, this.#known);
-    const complete = format !== undefined && hasAllSets(this.#codec, this.#known);
-    if (!complete) {
+    const format = hasAllSets(this.#codec, this.#known) ? videoFormat(this.#codec, this.#known) : undefined;
+    if (format === undefined) {
       this.keyProblem = 'key frames come, but the parameter sets to decode them are missing';
       return;
     }
+    const init = buildInit(format);
+    this.keyProblem = undefined;
     const { clock, stream, camera, role, sink, fragmentMs } = this.#options;
     const mediaMs = picture.dts / TICKS_PER_MS;
     this.#capture.anchor(mediaMs);
@@ -208,7 +209,7 @@ export class Track {
       run: this.#run.id,
       engine: this.#engine,
       format,
-      init: buildInit(format),
+      init,
       wallMs: monoMs + wallBase,
       monoMs: picture.arrivedMs,
     });

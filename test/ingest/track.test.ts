@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FakeClock } from '../../src/base/fake-clock.js';
 import { Track } from '../../src/ingest/track.js';
@@ -162,3 +163,32 @@ function accessUnitsWithoutSets(data: Uint8Array): Uint8Array[] {
   }
   return nals;
 }
+
+test('damaged pictures of any kind are taken without an error, and what is recorded stays readable', async () => {
+  const camera = await setUp();
+  const whole = camera.pictures;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.record({ picture: fc.nat(59), at: fc.nat(), value: fc.nat(255), cut: fc.nat(3), shift: fc.integer() }),
+      ),
+      async (faults) => {
+        camera.pictures = whole.map((data) => data.slice());
+        camera.track.begin('native');
+        for (const { picture, at, value, cut } of faults) {
+          const data = camera.pictures[picture]!;
+          data[at % data.length] = value;
+          if (cut === 0) camera.pictures[picture] = data.subarray(0, at % data.length);
+        }
+        await play(camera, 0, 60, faults[0]?.shift ?? 0);
+        camera.track.end('unknown', '');
+      },
+    ),
+    { numRuns: 100 },
+  );
+  for (const run of camera.recorder.runs) {
+    const times = run.fragments.flatMap((one) => accessUnitsOf(one.bytes)).map((unit) => unit.dts);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(run.end).toBeDefined();
+  }
+});
