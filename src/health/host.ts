@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import si from 'systeminformation';
-import type { Clock } from '../base/clock.js';
-import { errorMessage } from '../base/errors.js';
+import { withDeadline, type Clock } from '../base/clock.js';
+import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 
 /** Percentages 0..100, degrees Celsius; null where this host does not tell. */
@@ -19,28 +19,46 @@ export interface HostFacts {
 /** Touched by systemd-timesyncd and by chrony's wait service once the clock is synchronised. */
 const SYNCHRONISED = ['/run/systemd/timesync/synchronized', '/run/chrony/synchronized'];
 const READ_EVERY_MS = 10_000;
+/** Some answers come from programs that read /proc, /sys or a disk; on a sick machine they do not come back. */
+const DEADLINE_MS = 5_000;
+/** Older readings are not told as the present. */
+const STALE_MS = 60_000;
+
+/** What is asked of `systeminformation`. */
+export type HostSource = Pick<typeof si, 'system' | 'osInfo' | 'currentLoad' | 'mem' | 'cpuTemperature'>;
+const UNKNOWN: HostReading = { cpu: null, mem: null, temp: null };
 
 /** Readings of the host, taken every 10 s, so that whoever asks never waits for them. No outside text goes in. */
 export class Host {
   readonly #clock: Clock;
   readonly #log: Log;
-  #reading: HostReading = { cpu: null, mem: null, temp: null };
+  readonly #source: HostSource;
+  #reading: HostReading = UNKNOWN;
+  #readMono = -Infinity;
+  /** A question that still hangs is not put again on top. */
+  #hanging = false;
   #facts: HostFacts = { hardware: 'unknown', os: 'unknown' };
   #synchronised = false;
   #stop = (): void => undefined;
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, source: HostSource = si) {
     this.#clock = clock;
     this.#log = log;
+    this.#source = source;
   }
 
   /** The first reading is there when this resolves. */
   async start(): Promise<void> {
-    const [system, os] = await Promise.all([si.system(), si.osInfo()]);
-    this.#facts = {
-      hardware: `${system.manufacturer} ${system.model}`.trim() || 'unknown',
-      os: `${os.distro} ${os.release} ${os.arch}`.trim(),
-    };
+    try {
+      const facts = Promise.all([this.#source.system(), this.#source.osInfo()]);
+      const [system, os] = await withDeadline(this.#clock, DEADLINE_MS, facts, late);
+      this.#facts = {
+        hardware: `${system.manufacturer} ${system.model}`.trim() || 'unknown',
+        os: `${os.distro} ${os.release} ${os.arch}`.trim(),
+      };
+    } catch (error) {
+      this.#log.warn({ error: errorMessage(error) }, 'the host does not say what it is');
+    }
     await this.#read();
     this.#stop = this.#clock.every(READ_EVERY_MS, () => this.#read());
   }
@@ -50,7 +68,7 @@ export class Host {
   }
 
   get reading(): HostReading {
-    return this.#reading;
+    return this.#clock.monotonic() - this.#readMono > STALE_MS ? UNKNOWN : this.#reading;
   }
 
   get facts(): HostFacts {
@@ -63,8 +81,14 @@ export class Host {
   }
 
   async #read(): Promise<void> {
+    if (this.#hanging) return;
+    this.#hanging = true;
+    const answers = Promise.all([this.#source.currentLoad(), this.#source.mem(), this.#source.cpuTemperature()]);
+    const over = (): void => void (this.#hanging = false);
+    answers.then(over, over);
     try {
-      const [load, memory, temperature] = await Promise.all([si.currentLoad(), si.mem(), si.cpuTemperature()]);
+      const [load, memory, temperature] = await withDeadline(this.#clock, DEADLINE_MS, answers, late);
+      this.#readMono = this.#clock.monotonic();
       this.#reading = {
         cpu: round(load.currentLoad),
         mem: round((100 * (memory.total - memory.available)) / memory.total),
@@ -75,6 +99,10 @@ export class Host {
     }
     this.#synchronised = (await Promise.all(SYNCHRONISED.map(exists))).includes(true);
   }
+}
+
+function late(): Error {
+  return new BluelightError('HOST_SLOW', `the host did not answer within ${DEADLINE_MS / 1000} s`);
 }
 
 function round(value: number): number {
