@@ -27,7 +27,8 @@ export function admit(services: Services, route: Route, knock: Knock): Admission
     const party: LocalParty = { kind: 'local', role: 'technician', name: 'socket' };
     return { party, door: 'socket', session: null, token: null };
   }
-  const changes = route.method !== 'GET' || isSocketRoute(route);
+  const upgrade = isSocketRoute(route) && knock.header('upgrade') !== undefined;
+  const changes = route.method !== 'GET' || upgrade;
   checkOrigin(knock.header('origin'), knock.header('host'), false);
   const bearer = /^Bearer ([A-Za-z0-9_-]+)$/.exec(knock.header('authorization') ?? '')?.[1];
   const token = bearer ?? cookieValue(knock.header('cookie'), COOKIE) ?? null;
@@ -42,7 +43,7 @@ export function admit(services: Services, route: Route, knock: Knock): Admission
   if (bearer === undefined && changes && route.auth !== 'public') {
     checkOrigin(knock.header('origin'), knock.header('host'), true);
     // A WebSocket cannot carry a header of the page's choice; its Origin, which is needed, does the same.
-    if (!isSocketRoute(route)) checkCsrf(knock.header('x-csrf-token'), session.csrf);
+    if (!upgrade) checkCsrf(knock.header('x-csrf-token'), session.csrf);
   }
   return { party: { kind: 'local', role: session.role, name: session.name }, door, session, token };
 }

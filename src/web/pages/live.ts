@@ -13,7 +13,8 @@ export type LiveState =
 /** How far behind the newest picture to stay, in seconds: a fragment is half a second, and networks hiccup. */
 const BEHIND = 0.8;
 const TOO_FAR = 4;
-const KEEP = 15;
+/** Seconds that one can go back without asking the disk: the newest segment is still being written there. */
+const KEEP = 60;
 const BACKOFF_MS = [500, 1_000, 2_000, 5_000, 10_000];
 
 /** One live view: a WebSocket into a video element. Reconnects by itself until it is closed. */
@@ -22,17 +23,27 @@ export class LiveView {
   readonly #camera: string;
   readonly #role: 'main' | 'sub';
   readonly #changed: (state: LiveState) => void;
+  readonly #ranOut: () => void;
   #socket: WebSocket | null = null;
   #feed: Feed | null = null;
   #run: RunMessage | null = null;
-  #wantsInit = false;
+  /** The viewer went back or stopped the picture: the newest is not chased. */
+  #held = false;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #steady: ReturnType<typeof setInterval>;
   #closed = false;
 
-  constructor(video: HTMLVideoElement, camera: string, role: 'main' | 'sub', changed: (state: LiveState) => void) {
+  /** `ranOut`: what was kept while the picture was held is played; it goes on from the disk. */
+  constructor(
+    video: HTMLVideoElement,
+    camera: string,
+    role: 'main' | 'sub',
+    changed: (state: LiveState) => void,
+    ranOut: () => void = () => undefined,
+  ) {
     this.#video = video;
+    this.#ranOut = ranOut;
     this.#camera = camera;
     this.#role = role;
     this.#changed = changed;
@@ -44,6 +55,29 @@ export class LiveView {
   get shownAt(): number | null {
     if (this.#run === null || this.#video.readyState < 2) return null;
     return this.#run.zeroMs + this.#video.currentTime * 1000;
+  }
+
+  /** True while the viewer is behind live on purpose. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Stops the picture; what comes is kept for a while. */
+  hold(): void {
+    this.#held = true;
+    this.#video.pause();
+  }
+
+  /** Goes to a moment if it is still here. */
+  seek(wallMs: number): boolean {
+    const { buffered } = this.#video;
+    if (this.#run === null || buffered.length === 0) return false;
+    const at = (wallMs - this.#run.zeroMs) / 1000;
+    if (at < buffered.start(buffered.length - 1) || at > this.#video.buffered.end(buffered.length - 1)) return false;
+    this.#held = true;
+    this.#video.playbackRate = 1;
+    this.#video.currentTime = at;
+    return true;
   }
 
   close(): void {
@@ -114,7 +148,7 @@ export class LiveView {
     this.#feed?.close();
     this.#feed = null;
     this.#run = run;
-    this.#wantsInit = true;
+    this.#held = false;
     if (!canPlay(run.mime)) return this.#changed({ kind: 'unsupported', codec: run.codec });
     this.#feed = new Feed(this.#video, () => this.#restart());
     this.#feed.run(run.mime, 0);
@@ -127,7 +161,6 @@ export class LiveView {
 
   #bytes(data: ArrayBuffer): void {
     this.#feed?.append(data);
-    if (this.#wantsInit) this.#wantsInit = false;
   }
 
   /** Stays close to the newest picture, and forgets old ones. */
@@ -137,6 +170,7 @@ export class LiveView {
     if (feed === null || video.buffered.length === 0) return;
     const end = feed.lastEnd;
     const behind = end - video.currentTime;
+    if (this.#held) return this.#stayBehind(feed, behind);
     if (behind > TOO_FAR || video.currentTime < video.buffered.start(0))
       video.currentTime = Math.max(video.buffered.start(0), end - BEHIND);
     video.playbackRate = behind > BEHIND + 1 ? 1.1 : 1;
@@ -146,5 +180,19 @@ export class LiveView {
       this.#changed({ kind: 'playing' });
     }
     feed.trim(video.currentTime - KEEP);
+  }
+
+  #stayBehind(feed: Feed, behind: number): void {
+    if (!this.#video.paused) {
+      feed.trim(this.#video.currentTime - KEEP);
+      if (behind < BEHIND + 0.2 && this.#socket !== null) this.#held = false;
+    }
+    // Held for long: the box keeps it better than this browser.
+    if (behind > KEEP && this.#socket !== null) {
+      const socket = this.#socket;
+      this.#socket = null;
+      socket.close();
+    }
+    if (behind < 0.2 && this.#socket === null) this.#ranOut();
   }
 }

@@ -8,8 +8,8 @@ import { t } from './strings.js';
 import { liveText, makeVideo } from './tile.js';
 
 const SPEEDS = [0.5, 1, 2, 4, 8];
-/** Nearer to now than this, playback goes over to live. */
-const LIVE_EDGE_MS = 15_000;
+/** Nearer to now than this, playback goes over to live: a segment of 10 s can be played when it is closed. */
+const LIVE_EDGE_MS = 25_000;
 
 /** One camera large: live, or footage from any moment. */
 export class Player implements View {
@@ -90,7 +90,8 @@ export class Player implements View {
 
   /** Wall clock of what is shown; null while live. */
   get head(): number | null {
-    return this.#playback?.shownAt ?? null;
+    if (this.#playback !== null) return this.#playback.shownAt;
+    return this.#live?.held === true ? this.#live.shownAt : null;
   }
 
   goLive(): void {
@@ -99,16 +100,27 @@ export class Player implements View {
     this.element.classList.add('is-live');
     this.#moved(null);
     const role = this.#subOnly && this.#camera.sub !== null ? 'sub' : 'main';
-    this.#live = new LiveView(this.#video, this.#camera.id, role, (state) => {
-      this.#picture.classList.toggle('playing', state.kind === 'playing');
-      this.#veil.replaceChildren(...liveText(state));
-      if (state.kind === 'unsupported') this.#useSub(() => this.goLive());
-    });
+    this.#live = new LiveView(
+      this.#video,
+      this.#camera.id,
+      role,
+      (state) => {
+        this.#picture.classList.toggle('playing', state.kind === 'playing');
+        this.#veil.replaceChildren(...liveText(state));
+        if (state.kind === 'unsupported') this.#useSub(() => this.goLive());
+      },
+      () => this.#toDisk(),
+    );
   }
 
   playFrom(ms: number): void {
     const now = this.#store.now();
-    if (ms > now - 2_000) return this.goLive();
+    if (this.#live?.seek(ms) === true) {
+      this.element.classList.remove('is-live');
+      this.#moved(ms);
+      return void this.#video.play().catch(() => undefined);
+    }
+    if (ms > now - LIVE_EDGE_MS / 2) return this.goLive();
     this.#stop();
     this.element.classList.remove('is-live');
     this.#moved(ms);
@@ -131,7 +143,14 @@ export class Player implements View {
   }
 
   skip(by: number): void {
-    this.playFrom((this.head ?? this.#store.now()) + by);
+    this.playFrom((this.head ?? this.#live?.shownAt ?? this.#store.now()) + by);
+  }
+
+  /** From what the browser kept of live to what the box keeps. */
+  #toDisk(): void {
+    const at = this.head ?? this.#store.now();
+    this.#stop();
+    this.playFrom(at);
   }
 
   #useSub(again: () => void): void {
@@ -162,10 +181,9 @@ export class Player implements View {
   }
 
   #toggle(): void {
-    if (this.#live !== null) {
-      const at = this.#live.shownAt;
-      if (at !== null) this.playFrom(at - 500);
-      this.#video.addEventListener('playing', () => this.#video.pause(), { once: true });
+    if (this.#live !== null && !this.#video.paused) {
+      this.#live.hold();
+      this.element.classList.remove('is-live');
     } else if (this.#video.paused) void this.#video.play();
     else this.#video.pause();
   }
@@ -192,6 +210,10 @@ export class Player implements View {
 
   #tellTime(): void {
     const shown = this.#live === null ? this.head : this.#live.shownAt;
+    if (this.#live !== null) {
+      this.element.classList.toggle('is-live', !this.#live.held);
+      this.#moved(this.head);
+    }
     this.#clock.textContent = shown === null ? '' : when(shown);
     this.#speedButton.disabled = this.#live !== null;
   }
@@ -199,6 +221,7 @@ export class Player implements View {
   #tellGap(fromMs: number, toMs: number, reason: string): void {
     const words = t.gap[reason] ?? t.gap['unknown']!;
     if (this.#playback !== null && this.#video.buffered.length === 0) {
+      if (this.#store.now() - fromMs < LIVE_EDGE_MS) return this.goLive();
       this.#picture.classList.remove('playing');
       this.#veil.replaceChildren(icon('warn'), new Text(t.camera.noFootage(words)));
       return;

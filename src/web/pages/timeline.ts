@@ -2,27 +2,12 @@ import type { TimelineBody } from '../../contract/http.js';
 import type { MotionEvent } from '../../contract/motion.js';
 import { get, inWords } from './api.js';
 import { Cleanup, h, type View } from './dom.js';
-import { date, shortTime, time, when } from './format.js';
+import { when } from './format.js';
 import type { Store } from './store.js';
 import { t } from './strings.js';
+import { drawTimeline, type Loaded, type Mark, type Span } from './timeline-draw.js';
 
-interface Span {
-  fromMs: number;
-  toMs: number;
-}
-interface Gap extends Span {
-  reason: string;
-}
-interface Mark extends Span {
-  id: string;
-}
-
-/** What is known of a range of a camera's recording. */
-export interface Loaded extends Span {
-  spans: Span[];
-  gaps: Gap[];
-  motion: Mark[];
-}
+export type { Loaded } from './timeline-draw.js';
 
 export interface TimelineOptions {
   store: Store;
@@ -36,7 +21,6 @@ export interface TimelineOptions {
   changed?(loaded: Loaded, view: Span): void;
 }
 
-const STEPS_S = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
 const SHORTEST_MS = 60_000;
 const LONGEST_MS = 48 * 3_600_000;
 /** A recording that was still growing goes on to what status calls saved. */
@@ -47,6 +31,7 @@ export class Timeline implements View {
   readonly element: HTMLElement;
   readonly #canvas = h('canvas');
   readonly #tip = h('div', { class: 'tip', hidden: true });
+  readonly #refused = h('p', { class: 'refused', hidden: true });
   readonly #options: TimelineOptions;
   readonly #cleanup = new Cleanup();
   #from: number;
@@ -64,7 +49,13 @@ export class Timeline implements View {
     this.#options = options;
     this.#to = options.store.now();
     this.#from = this.#to - options.spanMs;
-    this.element = h('div', { class: options.mini ? 'timeline mini' : 'timeline' }, this.#canvas, this.#tip);
+    this.element = h(
+      'div',
+      { class: options.mini ? 'timeline mini' : 'timeline' },
+      this.#canvas,
+      this.#tip,
+      options.mini ? null : this.#refused,
+    );
     if (options.mini) this.#canvas.setAttribute('aria-hidden', 'true');
     else this.#makeInteractive();
     const resized = new ResizeObserver(() => this.#draw());
@@ -162,8 +153,8 @@ export class Timeline implements View {
       (body) => this.#take(body),
       (error: unknown) => {
         if (abort.signal.aborted) return;
-        const { what } = inWords(error);
-        this.element.title = what;
+        this.#refused.textContent = inWords(error).what;
+        this.#refused.hidden = false;
       },
     );
   }
@@ -179,6 +170,7 @@ export class Timeline implements View {
       gaps: body.gaps.map((gap) => ({ ...ms(gap), reason: gap.reason })),
       motion: body.motion.map((event) => this.#mark(event)),
     };
+    this.#refused.hidden = true;
     this.#advance();
     this.#describe();
   }
@@ -243,86 +235,10 @@ export class Timeline implements View {
     element.setAttribute('aria-valuetext', this.#head === null ? t.live.live : when(at));
   }
 
-  // --- drawing ---
-
   #draw(): void {
-    const { width, height } = this.element.getBoundingClientRect();
-    if (width === 0) return;
-    const scale = devicePixelRatio;
-    this.#canvas.width = Math.round(width * scale);
-    this.#canvas.height = Math.round(height * scale);
-    const context = this.#canvas.getContext('2d');
-    if (context === null) return;
-    context.scale(scale, scale);
-    const style = getComputedStyle(this.element);
-    const colour = (name: string): string => style.getPropertyValue(name).trim();
-    const area = this.#options.mini ? { top: 0, height } : { top: 26, height: height - 26 - 8 };
-    if (!this.#options.mini) this.#drawAxis(context, width, height, colour);
-    this.#drawPieces(context, width, area, colour);
-    this.#drawHead(context, width, height, colour);
-  }
-
-  #x(ms: number, width: number): number {
-    return ((ms - this.#from) / (this.#to - this.#from)) * width;
-  }
-
-  #drawPieces(
-    context: CanvasRenderingContext2D,
-    width: number,
-    area: { top: number; height: number },
-    colour: (name: string) => string,
-  ): void {
-    const rect = (piece: Span, top: number, height: number, least: number): void => {
-      const left = Math.max(0, this.#x(piece.fromMs, width));
-      const right = Math.min(width, this.#x(piece.toMs, width));
-      if (right < 0 || left > width) return;
-      context.fillRect(left, top, Math.max(least, right - left), height);
-    };
-    if (!this.#options.mini) {
-      context.beginPath();
-      context.roundRect(0, area.top, width, area.height, 8);
-      context.save();
-      context.clip();
-    }
-    context.fillStyle = colour('--track');
-    context.fillRect(0, area.top, Math.min(width, this.#x(this.#options.store.now(), width)), area.height);
-    context.fillStyle = hatch(context, colour('--gap')) ?? colour('--gap');
-    for (const gap of this.#loaded?.gaps ?? []) rect(gap, area.top, area.height, 1);
-    context.fillStyle = colour('--recorded');
-    for (const span of this.#loaded?.spans ?? []) rect(span, area.top, area.height, 1);
-    context.fillStyle = colour('--motion');
-    const lane = this.#options.mini ? Math.round(area.height * 0.4) : Math.round(area.height * 0.42);
-    for (const mark of this.#loaded?.motion ?? []) rect(mark, area.top + area.height - lane, lane, 2);
-    if (!this.#options.mini) context.restore();
-  }
-
-  #drawAxis(context: CanvasRenderingContext2D, width: number, height: number, colour: (name: string) => string): void {
-    const spanS = (this.#to - this.#from) / 1000;
-    const step = STEPS_S.find((s) => (s / spanS) * width >= 74) ?? 86_400;
-    context.font = `11px ${getComputedStyle(this.element).fontFamily}`;
-    context.textAlign = 'center';
-    const zone = new Date(this.#from).getTimezoneOffset() * 60;
-    const first = Math.ceil((this.#from / 1000 - zone) / step) * step + zone;
-    for (let s = first; s * 1000 < this.#to; s += step) {
-      const x = Math.round(this.#x(s * 1000, width)) + 0.5;
-      context.fillStyle = colour('--line');
-      context.fillRect(x - 0.5, 20, 1, height - 20);
-      context.fillStyle = colour('--muted');
-      const midnight = new Date(s * 1000).getHours() === 0 && new Date(s * 1000).getMinutes() === 0 && step >= 60;
-      const label = midnight ? date(s * 1000) : step < 60 ? time(s * 1000) : shortTime(s * 1000);
-      if (x > 24 && x < width - 24) context.fillText(label, x, 14);
-    }
-  }
-
-  #drawHead(context: CanvasRenderingContext2D, width: number, height: number, colour: (name: string) => string): void {
-    if (this.#head === null) return;
-    const x = this.#x(this.#head, width);
-    if (x < 0 || x > width) return;
-    context.fillStyle = colour('--head');
-    context.fillRect(x - 1, 20, 2, height - 20);
-    context.beginPath();
-    context.arc(x, 22, 5, 0, 2 * Math.PI);
-    context.fill();
+    const loaded = this.#loaded;
+    const { store, mini } = this.#options;
+    drawTimeline(this.#canvas, this.element, { view: this.view, loaded, head: this.#head, now: store.now(), mini });
   }
 
   // --- touch, mouse and keys ---
@@ -413,19 +329,4 @@ export class Timeline implements View {
     else return;
     event.preventDefault();
   }
-}
-
-function hatch(context: CanvasRenderingContext2D, colour: string): CanvasPattern | null {
-  const tile = document.createElement('canvas');
-  tile.width = tile.height = 8;
-  const pen = tile.getContext('2d');
-  if (pen === null) return null;
-  pen.strokeStyle = colour;
-  pen.lineWidth = 1.6;
-  for (const shift of [-8, 0, 8]) {
-    pen.moveTo(shift, 8);
-    pen.lineTo(shift + 8, 0);
-  }
-  pen.stroke();
-  return context.createPattern(tile, 'repeat');
 }

@@ -46,7 +46,11 @@ function describe(asked: { camera: string; from: string; to: string }, parts: Re
   const link = (part: RecordingsBody['parts'][number], text: string): HTMLElement =>
     h(
       'a',
-      { class: 'button primary', href: url('/export.mp4', { ...asked, run: part.run }), download: '' },
+      {
+        class: 'button primary',
+        href: url('/export.mp4', { camera: asked.camera, from: part.from, to: part.to, run: part.run }),
+        download: '',
+      },
       icon('save'),
       text,
     );
