@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { segmentRecord } from './evidence.js';
 import { cameraId, publicKeyText, rendition, sha256Hex, streamRole, ulidText, utc } from './primitives.js';
 
 /** A signed description of one exported file; see docs/evidence.md. Integers only, so that canonical form is unambiguous. */
@@ -32,8 +33,15 @@ export const manifest = z.object({
       link: sha256Hex,
       clock: z.string(),
       recovered: z.boolean(),
+      /** The chained record itself: its hash is `link`, its `prev` the link before. */
+      record: segmentRecord.optional(),
     }),
   ),
+  /**
+   * What ties the last segment to a published head of its chain: the records that followed it and the checkpoint that
+   * names the last of them. Absent while no checkpoint has been made since.
+   */
+  anchor: z.object({ records: z.array(segmentRecord), checkpoint: z.lazy(() => signedManifest) }).optional(),
   clockOffsetMs: z.number().int().nullable(),
   requester: z.string(),
   reason: z.string(),

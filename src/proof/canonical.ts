@@ -28,6 +28,16 @@ export function parseCanonical(text: string): Json {
   return value;
 }
 
+/** UTF-8 JSON in which no key stands twice. @throws BluelightError BAD_JSON */
+export function parseJsonBytes(bytes: Uint8Array): Json {
+  try {
+    return parseUnique(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (error) {
+    if (error instanceof BluelightError) throw error;
+    throw new BluelightError('BAD_JSON', 'the document is not UTF-8', { cause: error });
+  }
+}
+
 function write(value: unknown, path: string): string {
   if (value === null) return 'null';
   switch (typeof value) {
