@@ -57,6 +57,7 @@ export class Device implements VirtualCamera {
       dropShare: 0,
       clockOffsetMs: options.clockOffsetMs ?? 0,
       password: options.password,
+      discoveryLossShare: 0,
     };
     const monotonic = (): number => clock.monotonic();
     this.#guard = new LoginGuard(options.username, () => this.#faults.password, options.lockOut, monotonic);
@@ -118,6 +119,10 @@ export class Device implements VirtualCamera {
 
   awake(): boolean {
     return this.#awake;
+  }
+
+  discoveryLossShare(): number {
+    return this.#faults.discoveryLossShare;
   }
 
   loopSecondAt(wallMs: number): number {

@@ -12,10 +12,12 @@ const PORT = 3702;
 export interface Discoverable {
   address: string;
   endpointReference: string;
-  xaddr(): string;
+  readonly xaddr: string;
   scopes: string[];
   /** False while the device is switched off. */
   awake(): boolean;
+  /** Share of probes not heard and of answers lost. */
+  discoveryLossShare(): number;
 }
 
 /**
@@ -28,6 +30,7 @@ export class DiscoveryResponder {
   constructor(
     private readonly devices: readonly Discoverable[],
     private readonly log: Log,
+    private readonly random: () => number = Math.random,
   ) {}
 
   async start(): Promise<void> {
@@ -61,6 +64,10 @@ export class DiscoveryResponder {
     }
   }
 
+  #lost(device: Discoverable): boolean {
+    return this.random() < device.discoveryLossShare();
+  }
+
   async #open(address: string): Promise<Socket> {
     const socket = createSocket({ type: 'udp4', reuseAddr: true });
     this.#sockets.push(socket);
@@ -79,8 +86,8 @@ export class DiscoveryResponder {
     const probe = readProbe(message.toString('utf8'));
     if (probe === undefined) return;
     for (const device of devices) {
-      if (!device.awake()) continue;
-      voices.get(device)?.send(probeMatch(device, probe.messageId), from.port, from.address);
+      if (!device.awake() || this.#lost(device)) continue;
+      if (!this.#lost(device)) voices.get(device)?.send(probeMatch(device, probe.messageId), from.port, from.address);
     }
   }
 }
@@ -106,7 +113,7 @@ export function probeMatch(device: Discoverable, relatesTo: string): string {
     '<d:ProbeMatches><d:ProbeMatch><a:EndpointReference>' +
     `<a:Address>${device.endpointReference}</a:Address></a:EndpointReference>` +
     '<d:Types>dn:NetworkVideoTransmitter tds:Device</d:Types>' +
-    `<d:Scopes>${escapeXml(device.scopes.join(' '))}</d:Scopes><d:XAddrs>${escapeXml(device.xaddr())}</d:XAddrs>` +
+    `<d:Scopes>${escapeXml(device.scopes.join(' '))}</d:Scopes><d:XAddrs>${escapeXml(device.xaddr)}</d:XAddrs>` +
     '<d:MetadataVersion>1</d:MetadataVersion></d:ProbeMatch></d:ProbeMatches></s:Body></s:Envelope>'
   );
 }

@@ -31,16 +31,7 @@ export async function startVirtualCameras(options: VirtualCamerasOptions): Promi
       new Device(camera, { clock, log: log.child({ camera: camera.id }), pacer, footage, main, sub, originMono }),
     );
   }
-  const discovery = new DiscoveryResponder(
-    devices.map((device) => ({
-      address: device.address,
-      endpointReference: device.endpointReference,
-      scopes: device.scopes,
-      xaddr: () => device.xaddr,
-      awake: () => device.awake(),
-    })),
-    log,
-  );
+  const discovery = new DiscoveryResponder(devices, log);
   for (const device of devices) await device.start();
   if (options.discovery !== false) await discovery.start();
   const pacing = pacer.run();

@@ -88,6 +88,8 @@ export interface CameraFaults {
   clockOffsetMs: number;
   /** The password that is asked for from now on. */
   password: string;
+  /** Share of discovery probes that the camera does not hear, and of its answers that get lost, 0..1. */
+  discoveryLossShare: number;
 }
 
 export interface VirtualCamerasOptions {
