@@ -10,6 +10,7 @@ import {
 } from '../../media/rtsp.js';
 import { failure, failureOfStatus } from './failure.js';
 import type { Login } from './login.js';
+import type { ReadPace } from './pace.js';
 
 export interface ConnectionDeps {
   clock: Clock;
@@ -17,6 +18,7 @@ export interface ConnectionDeps {
   buffer: Uint8Array;
   connectMs: number;
   responseMs: number;
+  pace: ReadPace;
 }
 
 export interface ConnectionEvents {
@@ -30,6 +32,12 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/**
+ * A read that brings this much is followed by the next at once: the window of the connection must not fill up, or the
+ * camera could not send its key frames in time.
+ */
+const UNPACED_BYTES = 64 * 1024;
+
 /** Answers nobody reads would pile up here. */
 const MAX_UNSENT_BYTES = 64 * 1024;
 
@@ -41,6 +49,7 @@ export class RtspConnection {
   readonly #socket: Socket;
   readonly #reader: RtspReader;
   readonly #waiting = new Map<string, Waiting>();
+  #leavePace: (() => void) | undefined;
   #sequence = 0;
   #failed: Error | undefined;
   #fail!: (error: Error) => void;
@@ -127,8 +136,19 @@ export class RtspConnection {
     this.#socket.write(bytes);
   }
 
+  /** From now on what comes is read a few times a second only. */
+  usePace(): void {
+    if (this.#failed === undefined) this.#leavePace ??= this.#deps.pace.join();
+  }
+
+  /** Goes on reading. */
+  resume(): void {
+    if (this.#failed === undefined) this.#socket.resume();
+  }
+
   close(error: unknown): void {
     if (this.#failed !== undefined) return;
+    this.#leavePace?.();
     const reason = error instanceof Error ? error : failure('broken', String(error));
     this.#failed = reason;
     this.#socket.destroy();
@@ -161,7 +181,10 @@ export class RtspConnection {
     } catch (error) {
       this.close(error);
     }
-    return this.#failed === undefined;
+    if (this.#failed !== undefined) return false;
+    if (this.#leavePace === undefined || count >= UNPACED_BYTES) return true;
+    this.#deps.pace.wait(this);
+    return false;
   }
 
   #onResponse(response: RtspResponse): void {

@@ -8,6 +8,7 @@ import { endOf, failure } from './failure.js';
 import { describe, play, setup, type Described, type Playing } from './handshake.js';
 import { Login } from './login.js';
 import type { NativeDeps } from './native.js';
+import type { ReadPace } from './pace.js';
 import { Receiver } from './receiver.js';
 
 const MAX_REDIRECTS = 3;
@@ -20,6 +21,7 @@ const FAREWELL_MS = 500;
 
 export interface SessionDeps extends NativeDeps {
   buffer: Uint8Array;
+  pace: ReadPace;
 }
 
 /** One stream of one camera, from the connection to its end. */
@@ -29,6 +31,8 @@ export class NativeSession implements EngineSession {
   readonly #source: EngineSource;
   readonly #events: EngineEvents;
   readonly #stop = new AbortController();
+  /** Asked for every packet. */
+  #stopped = false;
   readonly #login: Login;
   #connection: RtspConnection | undefined;
   #receiver: Receiver | undefined;
@@ -48,6 +52,7 @@ export class NativeSession implements EngineSession {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#stop.abort();
   }
 
@@ -58,7 +63,7 @@ export class NativeSession implements EngineSession {
     } catch (error) {
       end = endOf(error);
     }
-    if (this.#stop.signal.aborted) end = { cause: 'stopped', detail: '' };
+    if (this.#stopped) end = { cause: 'stopped', detail: '' };
     if (end.cause === 'stopped') await this.#farewell();
     this.#connection?.close(failure('stopped', ''));
     return end;
@@ -66,17 +71,17 @@ export class NativeSession implements EngineSession {
 
   /** Settles only by throwing why the session is over, or when it is told to stop. */
   async #converse(): Promise<EngineEnd> {
-    const stopped = this.#stopped();
+    const stopped = this.#whenStopped();
     const work = this.#open().then((connection) => this.#attend(connection));
     // If stop comes first, what the work says afterwards is of no interest.
     work.catch(() => undefined);
     return await Promise.race([stopped, work]);
   }
 
-  #stopped(): Promise<EngineEnd> {
+  #whenStopped(): Promise<EngineEnd> {
     return new Promise((resolve) => {
       const end: EngineEnd = { cause: 'stopped', detail: '' };
-      if (this.#stop.signal.aborted) resolve(end);
+      if (this.#stopped) resolve(end);
       this.#stop.signal.addEventListener('abort', () => resolve(end), { once: true });
     });
   }
@@ -97,8 +102,8 @@ export class NativeSession implements EngineSession {
   }
 
   async #connect(url: SourceUrl): Promise<RtspConnection> {
-    const { clock, buffer, connectMs = CONNECT_MS, responseMs = RESPONSE_MS } = this.#deps;
-    const deps: ConnectionDeps = { clock, buffer, connectMs, responseMs };
+    const { clock, buffer, pace, connectMs = CONNECT_MS, responseMs = RESPONSE_MS } = this.#deps;
+    const deps: ConnectionDeps = { clock, buffer, pace, connectMs, responseMs };
     const { host, port } = url;
     const connection = await RtspConnection.open(
       deps,
@@ -126,6 +131,7 @@ export class NativeSession implements EngineSession {
     this.#playing = playing;
     await play(connection, described, playing);
     this.#events.accepted();
+    if (this.#deps.paceMs !== 0) connection.usePace();
   }
 
   /** Keeps the session alive until it breaks. */
@@ -171,11 +177,11 @@ export class NativeSession implements EngineSession {
 
   #onReceived(bytes: number, nowMs: number): void {
     this.#nowMs = nowMs;
-    if (!this.#stop.signal.aborted) this.#events.received(bytes);
+    if (!this.#stopped) this.#events.received(bytes);
   }
 
   #onFrame(channel: number, data: Uint8Array, start: number, end: number): void {
-    if (this.#stop.signal.aborted || this.#receiver === undefined) return;
+    if (this.#stopped || this.#receiver === undefined) return;
     if (channel === this.#playing?.rtpChannel) this.#receiver.rtp(data, start, end, this.#nowMs);
     else if (channel === this.#playing?.rtcpChannel) this.#receiver.rtcp(data, start, end, this.#nowMs);
   }

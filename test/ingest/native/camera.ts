@@ -39,6 +39,8 @@ export interface CameraOptions {
   clockErrorMs?: number;
   host?: string;
   onConnect?: (socket: Socket) => void;
+  /** Each packet leaves by itself, as on a network, instead of all of a picture at once. */
+  perPacket?: boolean;
   /** Access units that are sent at once when PLAY comes. */
   burst?: number;
 }
@@ -65,6 +67,7 @@ export class FakeCamera {
   #nonce = 'n0';
   #nonceUses = 0;
   #ssrc = 0x1234_5678;
+  readonly #queues = new Map<Socket, Buffer[]>();
   #timers = new Set<NodeJS.Timeout>();
 
   private constructor(options: CameraOptions) {
@@ -263,13 +266,33 @@ export class FakeCamera {
       if (index % 15 === 0) socket.write(this.#senderReport(timestamp));
       const made = packetise(units[at]!, { ...this.#options, sequence, timestamp, ssrc: this.#ssrc });
       sequence += made.length;
-      for (const packet of mangle?.(made, index) ?? made) socket.write(frame(4, packet));
+      this.#write(
+        socket,
+        (mangle?.(made, index) ?? made).map((packet) => frame(4, packet)),
+      );
       index++;
     };
     for (let i = 0; i < burst; i++) send();
     const timer = setInterval(send, 1000 / fps);
     this.#timers.add(timer);
     socket.on('close', () => clearInterval(timer));
+  }
+
+  #write(socket: Socket, frames: Buffer[]): void {
+    if (this.#options.perPacket !== true) {
+      socket.write(Buffer.concat(frames));
+      return;
+    }
+    const queue = this.#queues.get(socket) ?? [];
+    this.#queues.set(socket, queue);
+    queue.push(...frames);
+    if (queue.length > frames.length) return;
+    const next = (): void => {
+      queue.shift();
+      const one = queue[0];
+      if (one !== undefined && !socket.destroyed) socket.write(one, () => setImmediate(next));
+    };
+    socket.write(queue[0]!, () => setImmediate(next));
   }
 
   #senderReport(timestamp: number): Buffer {
