@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { ulid } from '../../../src/base/ids.js';
 import { buildInit, accessUnitsOf, buildFragment, parseFile } from '../../../src/media/mp4.js';
 import type { AccessUnit, Fragment, RunStart, VideoFormat } from '../../../src/media/stream.js';
@@ -11,56 +12,41 @@ export interface Footage {
 
 let cached: Footage | undefined;
 
-/** 20 s, 10 pictures a second, a key frame each second; made once per test process. */
-export function footage(): Footage {
-  cached ??= make();
+/** 20 s, 10 pictures a second, a key frame each second; made once per test process, or read from `file`. */
+export function footage(file?: string): Footage {
+  cached ??= read(file === undefined ? makeFootage() : readFileSync(file));
   return cached;
 }
 
-function make(): Footage {
-  const file = execFileSync(
-    'ffmpeg',
-    [
-      '-v',
-      'error',
-      '-f',
-      'lavfi',
-      '-i',
-      'testsrc2=size=128x96:rate=10',
-      '-t',
-      '20',
-      '-c:v',
-      'libx264',
-      '-preset',
-      'ultrafast',
-      '-tune',
-      'zerolatency',
-      '-threads',
-      '1',
-      '-g',
-      '10',
-      '-bf',
-      '0',
-      '-b:v',
-      '100k',
-      '-video_track_timescale',
-      '90000',
-      '-movflags',
-      'frag_keyframe+empty_moov+default_base_moof',
-      '-f',
-      'mp4',
-      '-',
-    ],
-    { maxBuffer: 1 << 26 },
-  );
+export function makeFootage(): Buffer {
+  const movie = ['-movflags', 'frag_keyframe+empty_moov+default_base_moof', '-f', 'mp4', '-'];
+  const scene = ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=128x96:rate=10', '-t', '20'];
+  const x264 = [
+    '-c:v',
+    'libx264',
+    '-preset',
+    'ultrafast',
+    '-tune',
+    'zerolatency',
+    '-threads',
+    '1',
+    '-g',
+    '10',
+    '-bf',
+    '0',
+  ];
+  return execFileSync('ffmpeg', [...scene, ...x264, '-b:v', '100k', '-video_track_timescale', '90000', ...movie], {
+    maxBuffer: 1 << 26,
+  });
+}
+
+function read(file: Uint8Array): Footage {
   const info = parseFile(file);
   const units = info.fragments.flatMap((f) =>
-    accessUnitsOf(file.subarray(f.offset, f.offset + f.bytes)).map((unit, i) => ({
-      ...unit,
-      dts: f.decodeTime + i * 9000,
-      pts: f.decodeTime + i * 9000,
-      data: unit.data.slice(),
-    })),
+    accessUnitsOf(file.subarray(f.offset, f.offset + f.bytes)).map((unit, i) => {
+      const dts = f.decodeTime + i * 9000;
+      return { ...unit, dts, pts: dts, data: unit.data.slice() };
+    }),
   );
   return { format: info.init!.format, units };
 }
@@ -96,6 +82,11 @@ export class Source {
 
   get run(): RunStart {
     return this.#run!;
+  }
+
+  /** Wall time at which the newest fragment ended. */
+  get endMs(): number {
+    return this.run.wallMs + this.#index * 500;
   }
 
   /** The next half second. */

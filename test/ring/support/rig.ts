@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import type { Clock } from '../../../src/base/clock.js';
 import { BluelightError } from '../../../src/base/errors.js';
 import { silentLog } from '../../../src/base/log.js';
@@ -128,6 +129,17 @@ export class Rig {
   journal(): Journal {
     const journal = new Journal(realDiskIo, this.directory, 1e9);
     return journal;
+  }
+
+  /** What SQLite says of the index, the running ring closed for it. */
+  integrity(): string {
+    this.ring.dropHandles();
+    const db = new Database(join(this.directory, 'ring.db'));
+    const answer = String(db.pragma('integrity_check', { simple: true }));
+    db.close();
+    this.ring = this.make();
+    this.open();
+    return answer;
   }
 
   files(): string[] {
