@@ -1,5 +1,6 @@
 import type { Background } from './background.js';
 import type { Blob, BlobFinder } from './blobs.js';
+import { SurfaceTest } from './surface.js';
 import { CELLS, HEIGHT, WIDTH } from './grid.js';
 
 /** A pool of light rises this slowly: share of its height per cell. Objects measured 0.28 and more, light 0.05. */
@@ -12,6 +13,7 @@ const MARGIN = 5;
 
 /** Tells light and shadow from objects: by how softly they end, and by the texture that shines through them. */
 export class LightTests {
+  readonly #surface = new SurfaceTest();
   readonly #a = new Float32Array(CELLS);
   readonly #b = new Float32Array(CELLS);
   readonly #slopes = new Uint32Array(512);
@@ -21,6 +23,7 @@ export class LightTests {
   isLight(blob: Blob, finder: BlobFinder, background: Background, frame: Float32Array, noise: number): boolean {
     return (
       this.steepness(blob, finder, background.diff) < SOFT ||
+      this.#surface.isLit(blob, finder, background.diff, frame) ||
       this.sameSurface(blob, finder, background.diff, frame, noise)
     );
   }

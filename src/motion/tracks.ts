@@ -27,6 +27,8 @@ export interface Track extends Box {
   observations: number;
   moving: number;
   light: number;
+  /** Sum of the signs of its difference, -1..1 per observation. */
+  bright: number;
   /** Since when every observation was light; undefined when the last one was not. */
   lightSince: number | undefined;
   confirmedAt: number | undefined;
@@ -59,7 +61,10 @@ const PROOF = {
   whole: 0.3,
   /** Changes of step, as share of the way. */
   turns: 0.7,
+  large: 120,
 };
+/** Speed in own sizes (root of the area) per second. A running person makes 3, a car across the view 5. */
+const FLIT = { area: 300, bright: 0.6, speed: 2, observations: 7, turns: 0.2 };
 const STEADY_SECONDS = 1.5;
 const LOST_MS = 1_000;
 const LIGHT_MS = 1_500;
@@ -142,6 +147,7 @@ export class Tracker {
       observations: 1,
       moving: blob.changed > PROOF.changed ? 1 : 0,
       light: blob.light ? 1 : 0,
+      bright: blob.sign,
       lightSince: blob.light ? tMs : undefined,
       confirmedAt: undefined,
       steady: 0.5,
@@ -165,6 +171,7 @@ export class Tracker {
     let y = 0;
     let changed = 0;
     let light = 0;
+    let sign = 0;
     for (let i = 0; i < finder.blobs.length; i++) {
       if (this.given[i] !== track) continue;
       const blob = finder.blobs[i]!;
@@ -184,6 +191,7 @@ export class Tracker {
       y += blob.y * blob.area;
       changed += blob.changed * blob.area;
       if (blob.light) light += blob.area;
+      sign += blob.sign * blob.area;
       takeCells(track, blob, finder);
     }
     if (area === 0) return;
@@ -209,6 +217,7 @@ export class Tracker {
     track.seen = true;
     track.last = tMs;
     track.observations++;
+    track.bright += sign / area;
     if (changed > PROOF.changed * area) {
       track.moving++;
       track.moved = tMs;
@@ -251,14 +260,29 @@ function proven(track: Track, tMs: number): boolean {
   const wanted = PROOF.observations - 0.5 + Math.min(6, 60 / track.peakArea);
   if (track.observations < wanted || track.observations < PROOF.dense * track.frames) return false;
   if (tMs - track.first < PROOF.ms || track.moving < PROOF.moving) return false;
-  if (track.light * 2 > track.observations) return false;
+  // The light tests are sure of large blobs only.
+  if (track.peakArea > PROOF.large ? track.light * 3 >= track.observations : track.light * 2 > track.observations) {
+    return false;
+  }
   // What dissolves where it is was wrongly learned; what jumps about is many things taken for one.
   if (track.area < PROOF.whole * track.peakArea) return false;
   if (track.turns > PROOF.turns * (track.path + 0.5 * track.observations)) return false;
+  if (flits(track, tMs)) return false;
   const net = Math.hypot(track.x - track.firstX, track.y - track.firstY);
   const reach = Math.max(PROOF.reach, Math.min(8, 0.7 * Math.sqrt(track.area)));
   if (net >= reach && net >= PROOF.straight * track.path) return true;
   return track.area >= PROOF.grown * track.firstArea && net >= reach / 2;
+}
+
+/**
+ * Small, bright and many times its own size away within a second, as insects are before the lens. A vehicle can do
+ * that too, but then it goes straight on; an insect does not for long.
+ */
+function flits(track: Track, tMs: number): boolean {
+  if (track.peakArea > FLIT.area || track.bright < FLIT.bright * track.observations) return false;
+  const speed = (1000 * track.path) / (Math.sqrt(track.peakArea) * (tMs - track.first));
+  if (speed < FLIT.speed) return false;
+  return track.observations < FLIT.observations || track.turns > FLIT.turns * track.path;
 }
 
 /** Stays in its place but not in its cells: leaves, water, a lamp. A person who stands keeps most cells. */
