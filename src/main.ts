@@ -270,7 +270,7 @@ function mediaData(settings: Settings, ring: MessageChannel['port1']): MediaData
   return {
     ring,
     logLevel: settings['log.level'],
-    cadence: settings['motion.cadence'],
+    cadence: settings['motion.enabled'] ? settings['motion.cadence'] : undefined,
     engine: settings['cameras.engine'],
     queueBytes: QUEUE_BYTES,
   };

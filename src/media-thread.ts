@@ -37,28 +37,25 @@ const feed = new Feed({
 });
 data.ring.on('message', (ack: FeedAck) => feed.ack(ack));
 
-const motion = createMotion({
-  clock,
-  processes,
-  log,
-  cadence: data.cadence,
-  onEvent: (event) => tell('motion', event),
-});
+const motion =
+  data.cadence === undefined
+    ? undefined
+    : createMotion({ clock, processes, log, cadence: data.cadence, onEvent: (event) => tell('motion', event) });
 
 const fan = new LiveFan();
 const watching = new Map<string, () => void>();
 
-/** Motion looks at the substream, or at the main stream of a camera that has no other. */
+/** Motion looks at the substream, or at the main stream of a camera that has no other; at none if it is off. */
 const looksAt = new Set<string>();
 
 const sink: StreamSink = {
   run(start) {
     feed.run(start);
     fan.run(start);
-    if (looksAt.has(start.stream)) motion.runStart(start.camera, start.format);
+    if (looksAt.has(start.stream)) motion?.runStart(start.camera, start.format);
   },
   accessUnit(stream, unit) {
-    if (looksAt.has(stream)) motion.accessUnit(cameraOf(stream), unit);
+    if (looksAt.has(stream)) motion?.accessUnit(cameraOf(stream), unit);
   },
   fragment(stream, run, fragment) {
     feed.fragment(stream, run, fragment);
@@ -67,7 +64,7 @@ const sink: StreamSink = {
   runEnd(stream, run, reason, detail) {
     feed.end(stream, run, reason, detail);
     fan.take({ stream, kind: 'paused', reason, detail });
-    if (looksAt.has(stream)) motion.runEnd(cameraOf(stream));
+    if (looksAt.has(stream)) motion?.runEnd(cameraOf(stream));
   },
 };
 
@@ -84,11 +81,11 @@ const ingest = createIngest({
 function setCameras(cameras: IngestCamera[]): void {
   const known = new Set(looksAt);
   looksAt.clear();
-  for (const camera of cameras) {
+  for (const camera of motion === undefined ? [] : cameras) {
     const role = camera.streams.some((stream) => stream.role === 'sub') ? 'sub' : 'main';
     looksAt.add(`${camera.id}.${role}`);
   }
-  for (const stream of known) if (!looksAt.has(stream)) motion.remove(cameraOf(stream));
+  for (const stream of known) if (!looksAt.has(stream)) motion?.remove(cameraOf(stream));
   ingest.setCameras(
     cameras.map((camera) => ({
       ...camera,
@@ -101,7 +98,7 @@ serve<MediaApi>(main, {
   setCameras,
   async stop() {
     await ingest.stop();
-    await motion.stop();
+    await motion?.stop();
   },
 });
 

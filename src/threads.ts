@@ -10,7 +10,8 @@ import type { ClipPlan, CoverageAnswer, Protection, RingLimits, RingStatus, Time
 export interface MediaData {
   ring: MessagePort;
   logLevel: string;
-  cadence: 'adaptive' | 'full' | 'key';
+  /** How many frames are looked at; undefined: none, cameras are recorded only. */
+  cadence: 'adaptive' | 'full' | 'key' | undefined;
   engine: 'auto' | 'native' | 'ffmpeg';
   /** Bytes of fragments that may wait for the disk. */
   queueBytes: number;

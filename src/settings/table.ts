@@ -114,6 +114,11 @@ export const SETTINGS = {
     'Which ingest engine speaks to the cameras; auto falls back to ffmpeg for streams the native one cannot take.',
   ),
 
+  'motion.enabled': setting(
+    z.boolean(),
+    true,
+    'Whether this box looks for motion; without it everything is still recorded, but nothing is marked, told or sent by itself.',
+  ),
   'motion.cadence': setting(
     z.enum(['adaptive', 'full', 'key']),
     'adaptive',
