@@ -18,7 +18,7 @@ export function plainAddress(text: string): string {
 export function isLoopback(address: string | undefined): boolean {
   if (address === undefined) return false;
   const plain = plainAddress(address);
-  return plain === '::1' || /^127\./.test(plain);
+  return plain === '::1' || /^127(\.\d{1,3}){3}$/.test(plain);
 }
 
 /**

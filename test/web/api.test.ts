@@ -1,7 +1,10 @@
-import { statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { statSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import type { RecordingsBody } from '../../src/contract/http.js';
 import { toUtc } from '../../src/contract/primitives.js';
 import { ROUTES } from '../../src/web/routes/table.js';
 import { FakeBox, type FakeCamera } from './fake-box.js';
@@ -267,6 +270,64 @@ test('every JSON answer is what the description says', async () => {
     checked++;
   }
   expect(checked).toBeGreaterThan(10);
+});
+
+test('an export is the init and the verbatim fragments of whole segments, and ffprobe reads it', async () => {
+  const [, last] = box.cams[0]!.spans;
+  const from = last!.fromMs + 12_000;
+  const query = `camera=front&from=${toUtc(from)}&to=${toUtc(from + 15_000)}`;
+  const answer = await ask({ port }, 'GET', `/api/v1/export.mp4?${query}`, { headers: auth });
+  expect(answer.status).toBe(200);
+  const { main } = box.cams[0]!;
+  // 12 s to 27 s, rounded out to whole segments of 10 s: 10 s to 30 s, in fragments of half a second.
+  const expected = Buffer.concat([main.init, ...Array.from({ length: 40 }, (_, i) => main.fragment(20 + i))]);
+  expect(answer.bytes.equals(expected)).toBe(true);
+  expect(Number(answer.headers['content-length'])).toBe(expected.length);
+  const path = join(running.directory, 'export.mp4');
+  writeFileSync(path, answer.bytes);
+  const args = ['-v', 'error', '-count_frames', '-show_entries', 'stream=nb_read_frames,width', '-of', 'csv=p=0', path];
+  expect(execFileSync('ffprobe', args).toString().trim()).toBe('320,200');
+  expect(box.ends.at(-1)).toEqual({ grant: 'export', outcome: 'done', bytes: expected.length });
+});
+
+test('a range over a restart is several files: each is told and taken by its run', async () => {
+  const [first, second] = box.cams[0]!.spans;
+  const query = `camera=front&from=${toUtc(first!.toMs - 15_000)}&to=${toUtc(second!.fromMs + 15_000)}`;
+  const refused = await ask({ port }, 'GET', `/api/v1/export.mp4?${query}`, { headers: auth });
+  expect([refused.status, refused.json()['code']]).toEqual([409, 'SEVERAL_FILES']);
+  const told = await ask({ port }, 'GET', `/api/v1/recordings?${query}`, { headers: auth });
+  const { parts } = told.json<RecordingsBody>();
+  expect(parts).toHaveLength(2);
+  for (const { run, from, to, bytes } of parts) {
+    const one = `camera=front&run=${run}&from=${from}&to=${to}`;
+    const answer = await ask({ port }, 'GET', `/api/v1/export.mp4?${one}`, { headers: auth });
+    expect([answer.status, answer.bytes.length]).toEqual([200, bytes + box.cams[0]!.main.init.length]);
+  }
+  const nothing = `camera=front&from=${toUtc(first!.toMs + 60_000)}&to=${toUtc(first!.toMs + 70_000)}`;
+  const empty = await ask({ port }, 'GET', `/api/v1/export.mp4?${nothing}`, { headers: auth });
+  expect([empty.status, empty.json()['code']]).toEqual([404, 'NO_COVERAGE']);
+});
+
+test('an export breaks off when the permission is withdrawn, and the audit is told how far it got', async () => {
+  const [first] = box.cams[0]!.spans;
+  const slow = box.footage.segment;
+  let read = 0;
+  box.footage.segment = async (...args) => {
+    read++;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return slow(...args);
+  };
+  try {
+    const query = `camera=front&from=${toUtc(first!.fromMs)}&to=${toUtc(first!.toMs)}`;
+    const taking = ask({ port }, 'GET', `/api/v1/export.mp4?${query}`, { headers: auth });
+    const broken = expect(taking).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await until(() => read >= 3, 'the transfer being on its way');
+    box.given.at(-1)!.abort.abort();
+    await broken;
+    await until(() => box.ends.at(-1)?.outcome === 'failed', 'the audit');
+  } finally {
+    box.footage.segment = slow;
+  }
 });
 
 test('the same API answers on the Unix socket, to nobody but its user, as the local technician', async () => {
