@@ -5,7 +5,9 @@ import { isGhost } from './ghosts.js';
 import { BLOCK, BLOCKS, BLOCKS_X, CELLS, HEIGHT, WIDTH, shrink } from './grid.js';
 import { LightTests } from './light.js';
 import { Alignment } from './shift.js';
-import { canFound, Tracker, type Track } from './tracks.js';
+import { canFound } from './proof.js';
+import type { Track } from './track.js';
+import { Tracker } from './tracks.js';
 import { Weather } from './weather.js';
 
 const STEP = { share: 0.45, quietMs: 800 };
@@ -46,6 +48,7 @@ export class Detector {
   reset(): void {
     this.#started = undefined;
     this.tracker.tracks.length = 0;
+    this.tracker.places.clear();
     this.#looked = Number.NaN;
   }
 

@@ -1,5 +1,5 @@
 import { HEIGHT, WIDTH } from './grid.js';
-import type { Track } from './tracks.js';
+import type { Track } from './track.js';
 
 /** The background's contour must be sharper than the picture's by this factor. */
 const SHARPER = 1.2;

@@ -1,4 +1,4 @@
-import type { Track } from './tracks.js';
+import type { Track } from './track.js';
 import { describe, scoreOf, type Passage } from './words.js';
 
 /** Times in ms of the stream. */

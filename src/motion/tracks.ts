@@ -1,70 +1,13 @@
 import type { Blob, BlobFinder } from './blobs.js';
-import { CELLS, type Box } from './grid.js';
-
-/** Something followed from frame to frame; times in ms of the stream. */
-export interface Track extends Box {
-  id: number;
-  area: number;
-  firstArea: number;
-  peakArea: number;
-  x: number;
-  y: number;
-  firstX: number;
-  firstY: number;
-  /** Farthest it was from where it began, and the way it went in all, in cells. */
-  reach: number;
-  path: number;
-  /** Its last step, and the sum of the changes from one step to the next, in cells. */
-  dx: number;
-  dy: number;
-  turns: number;
-  first: number;
-  last: number;
-  /** When it last moved or changed. */
-  moved: number;
-  /** Frames since it began, and in how many of them it was seen. */
-  frames: number;
-  observations: number;
-  moving: number;
-  light: number;
-  /** Sum of the signs of its difference, -1..1 per observation. */
-  bright: number;
-  /** Since when every observation was light; undefined when the last one was not. */
-  lightSince: number | undefined;
-  confirmedAt: number | undefined;
-  /** How much of the cells stays the same from frame to frame (intersection over union), smoothed over 1.5 s. */
-  steady: number;
-  /** Where it has been lingering, and since when. */
-  anchorX: number;
-  anchorY: number;
-  anchored: number;
-  cells: Int32Array;
-  count: number;
-  seen: boolean;
-}
+import type { Box } from './grid.js';
+import { Places } from './places.js';
+import { canFound, flickers, proven, swings } from './proof.js';
+import { CHANGED, newTrack, takeCells, type Track } from './track.js';
 
 const SMALL = 40;
-const START = { area: 8, strong: 4 };
+/** A track lingers while it stays within this many cells, or half its own size. */
+const LINGER = 3;
 const KEEP_AREA = 4;
-const PROOF = {
-  observations: 3,
-  ms: 350,
-  moving: 2,
-  changed: 0.12,
-  /** Cells. */
-  reach: 3,
-  straight: 0.55,
-  grown: 1.6,
-  /** Share of frames in which it has to be seen. */
-  dense: 0.75,
-  /** Share of its largest area that is left. */
-  whole: 0.3,
-  /** Changes of step, as share of the way. */
-  turns: 0.7,
-  large: 120,
-};
-/** Speed in own sizes (root of the area) per second. A running person makes 3, a car across the view 5. */
-const FLIT = { area: 300, bright: 0.6, speed: 2, observations: 7, turns: 0.2 };
 const STEADY_SECONDS = 1.5;
 const LOST_MS = 1_000;
 const LIGHT_MS = 1_500;
@@ -75,6 +18,8 @@ export class Tracker {
   readonly tracks: Track[] = [];
   /** By blob: the track it was given to in the last update. */
   readonly given: (Track | undefined)[] = [];
+  /** Places where things move without going anywhere. */
+  readonly places = new Places();
   #next = 1;
 
   /** `found` says whether new tracks may begin; `least` is the area below which a blob is weather. */
@@ -122,42 +67,7 @@ export class Tracker {
   }
 
   #begin(blob: Blob, finder: BlobFinder, tMs: number): Track {
-    const track: Track = {
-      id: this.#next++,
-      x0: blob.x0,
-      y0: blob.y0,
-      x1: blob.x1,
-      y1: blob.y1,
-      area: blob.area,
-      firstArea: blob.area,
-      peakArea: blob.area,
-      x: blob.x,
-      y: blob.y,
-      firstX: blob.x,
-      firstY: blob.y,
-      reach: 0,
-      path: 0,
-      dx: 0,
-      dy: 0,
-      turns: 0,
-      first: tMs,
-      last: tMs,
-      moved: tMs,
-      frames: 1,
-      observations: 1,
-      moving: blob.changed > PROOF.changed ? 1 : 0,
-      light: blob.light ? 1 : 0,
-      bright: blob.sign,
-      lightSince: blob.light ? tMs : undefined,
-      confirmedAt: undefined,
-      steady: 0.5,
-      anchorX: blob.x,
-      anchorY: blob.y,
-      anchored: tMs,
-      cells: new Int32Array(Math.min(CELLS, blob.area * 2)),
-      count: 0,
-      seen: true,
-    };
+    const track = newTrack(this.#next++, blob, tMs);
     takeCells(track, blob, finder);
     this.tracks.push(track);
     return track;
@@ -205,7 +115,7 @@ export class Tracker {
     track.path += step;
     track.reach = Math.max(track.reach, Math.hypot(x - track.firstX, y - track.firstY));
     track.steady += (1 - Math.exp(-seconds / STEADY_SECONDS)) * (same / (before + area - same) - track.steady);
-    if (Math.hypot(x - track.anchorX, y - track.anchorY) > Math.max(PROOF.reach, 0.5 * Math.sqrt(area))) {
+    if (Math.hypot(x - track.anchorX, y - track.anchorY) > Math.max(LINGER, 0.5 * Math.sqrt(area))) {
       track.anchorX = x;
       track.anchorY = y;
       track.anchored = tMs;
@@ -218,7 +128,7 @@ export class Tracker {
     track.last = tMs;
     track.observations++;
     track.bright += sign / area;
-    if (changed > PROOF.changed * area) {
+    if (changed > CHANGED * area) {
       track.moving++;
       track.moved = tMs;
     }
@@ -226,7 +136,9 @@ export class Tracker {
       track.light++;
       track.lightSince ??= tMs;
     } else track.lightSince = undefined;
-    if (track.confirmedAt === undefined && proven(track, tMs)) track.confirmedAt = tMs;
+    widen(track.roam, x, y);
+    if (track.confirmedAt !== undefined || !proven(track, tMs)) return;
+    if (!this.places.confine(track, tMs)) track.confirmedAt = tMs;
   }
 
   /** Cells of the track's last sighting that it still has. */
@@ -244,60 +156,11 @@ export class Tracker {
       const track = this.tracks[i]!;
       const lost = tMs - track.last >= LOST_MS;
       const light = track.lightSince !== undefined && tMs - track.lightSince >= LIGHT_MS;
-      if (lost || light || flickers(track, tMs)) this.tracks.splice(i, 1);
+      const restless = flickers(track, tMs) || swings(track, tMs);
+      if (restless) this.places.mark(track, tMs);
+      if (lost || light || restless) this.tracks.splice(i, 1);
     }
   }
-}
-
-/** A blob on which a new track may begin. */
-export function canFound(blob: Blob, least: number): boolean {
-  return blob.area >= Math.max(START.area, least) && blob.strong >= START.strong;
-}
-
-/** Whether a track has shown to be an object under way: seen steadily, whole, going somewhere in its own manner. */
-function proven(track: Track, tMs: number): boolean {
-  // Few cells say little: they have to be seen for longer.
-  const wanted = PROOF.observations - 0.5 + Math.min(6, 60 / track.peakArea);
-  if (track.observations < wanted || track.observations < PROOF.dense * track.frames) return false;
-  if (tMs - track.first < PROOF.ms || track.moving < PROOF.moving) return false;
-  // The light tests are sure of large blobs only.
-  if (track.peakArea > PROOF.large ? track.light * 3 >= track.observations : track.light * 2 > track.observations) {
-    return false;
-  }
-  // What dissolves where it is was wrongly learned; what jumps about is many things taken for one.
-  if (track.area < PROOF.whole * track.peakArea) return false;
-  if (track.turns > PROOF.turns * (track.path + 0.5 * track.observations)) return false;
-  if (flits(track, tMs)) return false;
-  const net = Math.hypot(track.x - track.firstX, track.y - track.firstY);
-  const reach = Math.max(PROOF.reach, Math.min(8, 0.7 * Math.sqrt(track.area)));
-  if (net >= reach && net >= PROOF.straight * track.path) return true;
-  return track.area >= PROOF.grown * track.firstArea && net >= reach / 2;
-}
-
-/**
- * Small, bright and many times its own size away within a second, as insects are before the lens. A vehicle can do
- * that too, but then it goes straight on; an insect does not for long.
- */
-function flits(track: Track, tMs: number): boolean {
-  if (track.peakArea > FLIT.area || track.bright < FLIT.bright * track.observations) return false;
-  const speed = (1000 * track.path) / (Math.sqrt(track.peakArea) * (tMs - track.first));
-  if (speed < FLIT.speed) return false;
-  return track.observations < FLIT.observations || track.turns > FLIT.turns * track.path;
-}
-
-/** Stays in its place but not in its cells: leaves, water, a lamp. A person who stands keeps most cells. */
-function flickers(track: Track, tMs: number): boolean {
-  const lingering = tMs - track.anchored;
-  return (lingering >= 1_500 && track.steady < 0.4) || (lingering >= 4_000 && track.steady < 0.58);
-}
-
-function takeCells(track: Track, blob: Blob, finder: BlobFinder): void {
-  if (track.cells.length < track.count + blob.area) {
-    const more = new Int32Array(Math.min(CELLS, 2 * (track.count + blob.area)));
-    more.set(track.cells.subarray(0, track.count));
-    track.cells = more;
-  }
-  for (let i = blob.from; i < blob.to; i++) track.cells[track.count++] = finder.cells[i]!;
 }
 
 /** Area in which the boxes overlap when one is moved and widened, at least a bit more than 0 if they touch. */
@@ -309,4 +172,11 @@ function overlap(blob: Box, track: Box, dx: number, dy: number, margin: number):
 
 function inside(blob: Blob, track: Track): boolean {
   return blob.x >= track.x0 && blob.x <= track.x1 && blob.y >= track.y0 && blob.y <= track.y1;
+}
+
+function widen(box: Box, x: number, y: number): void {
+  box.x0 = Math.min(box.x0, x);
+  box.x1 = Math.max(box.x1, x);
+  box.y0 = Math.min(box.y0, y);
+  box.y1 = Math.max(box.y1, y);
 }

@@ -1,5 +1,5 @@
 import { CELLS, HEIGHT, WIDTH } from './grid.js';
-import type { Track } from './tracks.js';
+import type { Track } from './track.js';
 
 /** One object's way through the picture. */
 export interface Passage {

@@ -1,0 +1,98 @@
+import type { Blob, BlobFinder } from './blobs.js';
+import { CELLS, type Box } from './grid.js';
+
+/** Something followed from frame to frame; times in ms of the stream. */
+export interface Track extends Box {
+  id: number;
+  area: number;
+  firstArea: number;
+  peakArea: number;
+  x: number;
+  y: number;
+  firstX: number;
+  firstY: number;
+  /** Farthest it was from where it began, and the way it went in all, in cells. */
+  reach: number;
+  path: number;
+  /** Its last step, and the sum of the changes from one step to the next, in cells. */
+  dx: number;
+  dy: number;
+  turns: number;
+  first: number;
+  last: number;
+  /** When it last moved or changed. */
+  moved: number;
+  /** Frames since it began, and in how many of them it was seen. */
+  frames: number;
+  observations: number;
+  moving: number;
+  light: number;
+  /** Sum of the signs of its difference, -1..1 per observation. */
+  bright: number;
+  /** Since when every observation was light; undefined when the last one was not. */
+  lightSince: number | undefined;
+  confirmedAt: number | undefined;
+  /** How much of the cells stays the same from frame to frame (intersection over union), smoothed over 1.5 s. */
+  steady: number;
+  /** Where it has been lingering, and since when. */
+  anchorX: number;
+  anchorY: number;
+  anchored: number;
+  /** Where its centre has been, in cells. */
+  roam: Box;
+  cells: Int32Array;
+  count: number;
+  seen: boolean;
+}
+
+/** Share of its cells that have to change from one frame to the next if it moves. */
+export const CHANGED = 0.12;
+
+export function newTrack(id: number, blob: Blob, tMs: number): Track {
+  return {
+    id: id,
+    x0: blob.x0,
+    y0: blob.y0,
+    x1: blob.x1,
+    y1: blob.y1,
+    area: blob.area,
+    firstArea: blob.area,
+    peakArea: blob.area,
+    x: blob.x,
+    y: blob.y,
+    firstX: blob.x,
+    firstY: blob.y,
+    reach: 0,
+    path: 0,
+    dx: 0,
+    dy: 0,
+    turns: 0,
+    first: tMs,
+    last: tMs,
+    moved: tMs,
+    frames: 1,
+    observations: 1,
+    moving: blob.changed > CHANGED ? 1 : 0,
+    light: blob.light ? 1 : 0,
+    bright: blob.sign,
+    lightSince: blob.light ? tMs : undefined,
+    confirmedAt: undefined,
+    steady: 0.5,
+    anchorX: blob.x,
+    anchorY: blob.y,
+    anchored: tMs,
+    roam: { x0: blob.x, y0: blob.y, x1: blob.x, y1: blob.y },
+    cells: new Int32Array(Math.min(CELLS, blob.area * 2)),
+    count: 0,
+    seen: true,
+  };
+}
+
+export function takeCells(track: Track, blob: Blob, finder: BlobFinder): void {
+  if (track.cells.length < track.count + blob.area) {
+    const more = new Int32Array(Math.min(CELLS, 2 * (track.count + blob.area)));
+    more.set(track.cells.subarray(0, track.count));
+    track.cells = more;
+  }
+  for (let i = blob.from; i < blob.to; i++) track.cells[track.count++] = finder.cells[i]!;
+}
