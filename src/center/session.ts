@@ -1,4 +1,4 @@
-import { connect as tcpConnect } from 'node:net';
+import { connect as tcpConnect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import mqtt from 'mqtt';
@@ -45,10 +45,10 @@ export interface Session {
 }
 
 /** Plain `net` and `tls`, for a box without links of its own choice. */
-export const dialDirect: Dial = (target) =>
-  target.tls === undefined
-    ? tcpConnect({ host: target.host, port: target.port })
-    : tlsConnect({ host: target.host, port: target.port, servername: target.tls.servername, ca: target.tls.ca });
+export const dialDirect: Dial = ({ host, port, tls }) =>
+  tls === undefined
+    ? tcpConnect({ host, port })
+    : tlsConnect({ host, port, servername: isIP(tls.servername) === 0 ? tls.servername : '', ca: tls.ca });
 
 /** @throws BluelightError CENTER_UNREACHABLE | CENTER_REFUSED, with the reason code in `SessionEnd` form as cause */
 export function openSession(options: SessionOptions): Promise<Session> {

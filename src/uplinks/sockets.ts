@@ -1,4 +1,4 @@
-import { connect as tcpConnect, type Socket } from 'node:net';
+import { connect as tcpConnect, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import { Agent as HttpAgent, type ClientRequestArgs } from 'node:http';
@@ -35,7 +35,9 @@ export class LinkSockets {
       this.#open.delete(raw);
     });
     if (target.tls === undefined) return raw;
-    return tlsConnect({ socket: raw, servername: target.tls.servername, ca: target.tls.ca });
+    const { servername, ca } = target.tls;
+    // RFC 6066 §3: an address is no server name; the certificate is then checked against the host.
+    return tlsConnect({ socket: raw, host: target.host, servername: isIP(servername) === 0 ? servername : '', ca });
   }
 
   /** What was counted since the last call, for the ledger. */

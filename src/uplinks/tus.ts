@@ -68,15 +68,15 @@ export async function sendByTus(options: TusOptions, job: UploadJob, url: string
     onSuccess: () => settle({ state: 'complete' }),
     onError: (error) => settle(judge(error, clock.now())),
   });
-  const stop = (): void => {
+  const give = (outcome: Sent): void => {
+    settle(outcome);
     upload.abort().catch((error: unknown) => settle(failed('UPLOAD_CUT', errorMessage(error))));
-    settle({ state: 'stopped' });
   };
+  const stop = (): void => give({ state: 'stopped' });
   job.signal.addEventListener('abort', stop, { once: true });
   const unwatch = clock.every(1_000, () => {
     if (clock.monotonic() - activity < options.stallMs) return;
-    stop();
-    settle(failed('UPLOAD_STALLED', `no byte moved for ${options.stallMs / 1000} s`));
+    give(failed('UPLOAD_STALLED', `no byte moved for ${options.stallMs / 1000} s`));
   });
   try {
     upload.start();

@@ -101,6 +101,7 @@ test('kill -9 of a default mosquitto loses no event and the center gets each onc
   const north = center.events().filter((event) => event.stream === 'north');
   expect(north.map((event) => event.sequence).sort((a, b) => a - b)).toEqual(north.map((_, i) => i + 1));
   expect(new Set(center.events().map((event) => event.id)).size).toBe(400);
+  expect(center.counts().duplicates).toBeLessThanOrEqual(4);
   await agent.stop('shutdown');
   await center.close();
   await broker.kill();

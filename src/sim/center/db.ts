@@ -73,6 +73,14 @@ export interface StoredEvent {
   data: unknown;
 }
 
+export interface Arrival {
+  site: string;
+  box: string;
+  event: EventEnvelope;
+  /** Wall clock of the center, ms. */
+  receivedAt: number;
+}
+
 interface StreamKey {
   site: string;
   box: string;
@@ -119,6 +127,14 @@ export class CenterDb {
         at: now.heartbeatAt,
       },
     );
+  }
+
+  /** All of them in one write. Gives how many were new. */
+  addEvents(arrivals: readonly Arrival[]): number {
+    return this.#db.transaction(() => {
+      const outcomes = arrivals.map((one) => this.addEvent(one.site, one.box, one.event, one.receivedAt));
+      return outcomes.filter((outcome) => outcome === 'new').length;
+    })();
   }
 
   /**

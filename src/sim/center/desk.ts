@@ -18,7 +18,7 @@ import { slug, toUtc } from '../../contract/primitives.js';
 import { ACK_TYPE } from '../../contract/upload.js';
 import { signJws } from '../../proof/jws.js';
 import type { Signer } from '../../proof/keys.js';
-import type { CenterDb } from './db.js';
+import type { Arrival, CenterDb } from './db.js';
 
 export interface DeskOptions {
   clock: Clock;
@@ -42,6 +42,7 @@ export class Desk {
   readonly #o: DeskOptions;
   readonly #client: MqttClient;
   readonly #due = new Set<string>();
+  readonly #arrived: Arrival[] = [];
   readonly #nonces = new Map<string, string>();
   readonly #stop = new AbortController();
   readonly #events = new EventEmitter();
@@ -76,6 +77,7 @@ export class Desk {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#keep();
     if (this.#client.connected) {
       const away = { schema: 1, online: false, ts: toUtc(this.#o.clock.now()) };
       await this.#client.publishAsync(centerStatusTopic(this.#o.id), JSON.stringify(away), { qos: 1, retain: true });
@@ -138,11 +140,15 @@ export class Desk {
     }
   }
 
-  /** A will of an older session says nothing about the newer one: session ids (ULIDs) tell which is which. */
+  /**
+   * A will speaks of its own session only: that of an older one, come late, says nothing about the box as it is now.
+   * Equality and not order: a box whose clock fell back makes smaller ids.
+   */
   #status(site: string, box: string, message: unknown): void {
     const status = statusMessage.parse(message);
     const known = this.#o.db.box(site, box)?.status;
-    if (known !== null && known !== undefined && status.session < known.session) return;
+    const other = known !== null && known !== undefined && known.session !== status.session;
+    if (status.state === 'lost' && other) return;
     this.#o.db.saveBox(site, box, { status });
     this.#o.changed('box');
   }
@@ -151,8 +157,7 @@ export class Desk {
     const schema = (eventData as Record<string, { parse: (data: unknown) => unknown } | undefined>)[event.type];
     // A type that a newer agent sends is kept as it is: refusing it would block its stream for ever.
     if (schema !== undefined) schema.parse(event.data);
-    const outcome = this.#o.db.addEvent(site, box, event, this.#o.clock.now());
-    if (outcome === 'new') this.#o.changed('event');
+    this.#arrived.push({ site, box, event, receivedAt: this.#o.clock.now() });
     this.#ackSoon(site, box);
   }
 
@@ -163,12 +168,19 @@ export class Desk {
     this.#o.clock.sleep(this.#o.ackDelayMs ?? 100, this.#stop.signal).then(
       () => {
         this.#acking = false;
+        this.#keep();
         const due = [...this.#due];
         this.#due.clear();
         for (const name of due) this.#ack(name);
       },
       () => undefined,
     );
+  }
+
+  /** One write for all that came meanwhile; what a crash loses before it was never acknowledged and comes again. */
+  #keep(): void {
+    const arrived = this.#arrived.splice(0);
+    if (arrived.length > 0 && this.#o.db.addEvents(arrived) > 0) this.#o.changed('event');
   }
 
   #ack(name: string): void {
