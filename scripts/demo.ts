@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Discovered } from '../src/contract/camera.js';
 import type { Clip } from '../src/contract/clip.js';
-import type { ConsoleState } from '../src/sim/center/views.js';
+import type { ConsoleState } from '../src/sim/center/console-state.js';
 import { until } from './lib/program.js';
 import { Site } from './lib/site.js';
 
@@ -25,7 +25,8 @@ const rows: Row[] = [];
 const note = (what: string, measured: string, held: boolean): void => void rows.push({ what, measured, held });
 
 const dir = fileURLToPath(new URL('../.demo', import.meta.url));
-for (const part of ['state', 'ring', 'center', 'policy.json']) rmSync(`${dir}/${part}`, { recursive: true, force: true });
+for (const part of ['state', 'ring', 'center', 'policy.json'])
+  rmSync(`${dir}/${part}`, { recursive: true, force: true });
 const site = new Site({ dir, cameras: CAMERAS, webPort: Number(values.port), centerArgs: ['--port', '9443'] });
 
 let ended = false;
@@ -71,9 +72,16 @@ async function run(): Promise<void> {
   if (seconds === undefined) return end;
 
   const status = await site.recording(2 * CAMERAS, 30_000);
-  note('streams recording (main and sub of each)', String(status?.streams.length ?? 0), status?.streams.length === 2 * CAMERAS);
+  note(
+    'streams recording (main and sub of each)',
+    String(status?.streams.length ?? 0),
+    status?.streams.length === 2 * CAMERAS,
+  );
   const left = seconds * 1000 - (Date.now() - started);
-  const complete = await until(async () => (Date.now() - started >= seconds * 1000 || ended ? true : undefined), left + 1_000);
+  const complete = await until(
+    async () => (Date.now() - started >= seconds * 1000 || ended ? true : undefined),
+    left + 1_000,
+  );
   if (complete === undefined) return;
   await measure(center.console);
   print();
@@ -86,7 +94,11 @@ async function measure(consoleUrl: string): Promise<void> {
   const state = await consoleState(consoleUrl);
   const box = state.boxes.find((one) => one.box === 'box-1');
   const age = box?.heartbeatAgeMs ?? null;
-  note('heartbeat at the center', age === null ? 'none' : `${(age / 1000).toFixed(1)} s ago`, age !== null && age < 15_000);
+  note(
+    'heartbeat at the center',
+    age === null ? 'none' : `${(age / 1000).toFixed(1)} s ago`,
+    age !== null && age < 15_000,
+  );
   const motion = new Set(state.events.filter((e) => e.type.startsWith('bluelight.motion')).map((e) => e.motionEvent));
   note('motion events at the center', String(motion.size), motion.size > 0);
   note('events taken twice', String(state.duplicates), true);
@@ -103,7 +115,9 @@ async function measureClips(consoleUrl: string): Promise<void> {
   let equal = 0;
   for (const clip of arrived ?? []) {
     const file = await fetch(new URL(`/clips/${clip.clip}/video.mp4`, consoleUrl));
-    const sha256 = createHash('sha256').update(new Uint8Array(await file.arrayBuffer())).digest('hex');
+    const sha256 = createHash('sha256')
+      .update(new Uint8Array(await file.arrayBuffer()))
+      .digest('hex');
     if (sha256 === clip.sha256 && sha256 === own.get(clip.clip)?.sha256) equal++;
   }
   const count = arrived?.length ?? 0;
