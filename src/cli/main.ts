@@ -10,6 +10,7 @@ import { addRunCommand } from './run.js';
 import { addSettingsCommand } from './settings.js';
 import { addSimCommands } from './sim.js';
 import { addStatusCommand } from './status.js';
+import { addVerifyCommand } from './verify.js';
 import { VERSION } from '../version.js';
 import { DEFAULT_CONFIG, EXIT } from './context.js';
 
@@ -32,6 +33,7 @@ for (const add of [
   addCameraCommands,
   addCoverageCommand,
   addClipCommands,
+  addVerifyCommand,
   addMotionCommand,
   addPolicyCommands,
   addSettingsCommand,

@@ -1,0 +1,91 @@
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import type { Command } from 'commander';
+import { BluelightError } from '../base/errors.js';
+import { formatBytes } from '../base/units.js';
+import type { SignedManifest } from '../contract/clip.js';
+import { verifyClip, type ClipBytes, type Verdict } from '../proof/verify.js';
+import { action, EXIT } from './context.js';
+import { line } from './output.js';
+
+const SAYS: Record<Verdict, string> = {
+  authentic: 'AUTHENTIC: untouched, signed by this box, and nothing was left out',
+  authentic_completeness_not_proven: 'AUTHENTIC, completeness not proven: untouched and signed by this box',
+  tampered: 'TAMPERED: this is not what the box signed',
+  cannot_tell: 'CANNOT TELL',
+};
+const EXIT_OF: Record<Verdict, number> = {
+  authentic: EXIT.ok,
+  authentic_completeness_not_proven: EXIT.ok,
+  tampered: EXIT.checkFailed,
+  cannot_tell: EXIT.cannotTell,
+};
+
+interface Options {
+  manifest?: string;
+  key: string[];
+  checkpoint: string[];
+  camera?: string;
+}
+
+export function addVerifyCommand(program: Command): void {
+  program
+    .command('verify <clip>')
+    .description('is a clip whole and untouched? Works offline, on any machine')
+    .option('--manifest <file>', 'its signed manifest (default: beside it, .manifest.json)')
+    .option('--key <key>', 'public key of the box, as the center has it; may be given again', collect, [])
+    .option('--checkpoint <file>', 'a signed checkpoint from the center; may be given again', collect, [])
+    .option('--camera <id>', 'the camera that it is said to show')
+    .action(
+      action(async (context, path: string, options: Options) => {
+        const manifestPath = options.manifest ?? path.replace(/\.mp4$/, '') + '.manifest.json';
+        const checkpoints = options.checkpoint.map((file) => JSON.parse(readInput(file)) as SignedManifest);
+        const file = openClip(path);
+        const bar = process.stderr.isTTY && !context.json;
+        try {
+          const report = await verifyClip({
+            file,
+            signed: readInput(manifestPath),
+            trusted: options.key,
+            checkpoints,
+            expect: options.camera === undefined ? {} : { camera: options.camera },
+            onProgress: (done, total) => {
+              if (bar)
+                process.stderr.write(`\r${formatBytes(done)} of ${formatBytes(total)}${done === total ? '\n' : ''}`);
+            },
+          });
+          context.show(report, () => {
+            line(SAYS[report.verdict]);
+            for (const finding of report.findings) {
+              const where = finding.segment === undefined ? '' : ` (segment ${finding.segment})`;
+              line(`  ${finding.code}${where}: ${finding.message}`);
+            }
+          });
+          return EXIT_OF[report.verdict];
+        } finally {
+          file.close();
+        }
+      }),
+    );
+}
+
+function collect(text: string, before: string[]): string[] {
+  return [...before, text];
+}
+
+function readInput(path: string): string {
+  if (existsSync(path)) return readFileSync(path, 'utf8');
+  throw new BluelightError('USAGE', `there is no ${path}`, { fix: 'name the manifest with --manifest' });
+}
+
+function openClip(path: string): ClipBytes & { close(): void } {
+  if (!existsSync(path)) throw new BluelightError('USAGE', `there is no ${path}`);
+  const fd = openSync(path, 'r');
+  return {
+    size: fstatSync(fd).size,
+    read(offset, length) {
+      const bytes = Buffer.allocUnsafe(length);
+      return bytes.subarray(0, readSync(fd, bytes, 0, length, offset));
+    },
+    close: () => closeSync(fd),
+  };
+}
