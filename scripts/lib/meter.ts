@@ -13,35 +13,47 @@ export interface Meter {
 const CPUACCT = '/sys/fs/cgroup/cpuacct';
 
 /**
- * Meters `pid` and its children from now on. Uses a cgroup of its own where version 1 is mounted (exact to the
+ * Meters processes and their children from now on. Uses a cgroup of its own where version 1 is mounted (exact to the
  * nanosecond, and children that ended are counted); else the scheduler's figures of the processes that live.
  */
-export function meter(name: string, pid: number): Meter {
-  return existsSync(`${CPUACCT}/cpuacct.usage`) ? cgroupMeter(name, pid) : treeMeter(pid);
+export function meter(name: string, roots: number | readonly number[]): Meter {
+  const pids = typeof roots === 'number' ? [roots] : roots;
+  return existsSync(`${CPUACCT}/cpuacct.usage`) ? cgroupMeter(name, pids) : treeMeter(pids);
 }
 
-function cgroupMeter(name: string, pid: number): Meter {
+function cgroupMeter(name: string, roots: readonly number[]): Meter {
   const dir = `${CPUACCT}/bluelight-${process.pid}-${name}`;
   mkdirSync(dir, { recursive: true });
-  for (const one of descendants(pid)) writeFileSync(`${dir}/cgroup.procs`, String(one));
+  for (const one of roots.flatMap(descendants)) move(one, dir);
   const pids = (): number[] => readFileSync(`${dir}/cgroup.procs`, 'utf8').split('\n').filter(Boolean).map(Number);
   return {
     cpuNs: () => Number(readFileSync(`${dir}/cpuacct.usage`, 'utf8')),
     pssBytes: () => sum(pids().map(pss)),
     pids,
     close() {
-      for (const one of pids()) writeFileSync(`${CPUACCT}/cgroup.procs`, String(one));
+      // A process may start another one while they are moved.
+      for (let left = pids(); left.length > 0; left = pids()) for (const one of left) move(one, CPUACCT);
       rmdirSync(dir);
     },
   };
 }
 
-function treeMeter(pid: number): Meter {
-  const base = sum(descendants(pid).map(cpuOf));
+/** Into a group; one that ended meanwhile needs none. */
+function move(pid: number, dir: string): void {
+  try {
+    writeFileSync(`${dir}/cgroup.procs`, String(pid));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function treeMeter(roots: readonly number[]): Meter {
+  const all = (): number[] => roots.flatMap(descendants);
+  const base = sum(all().map(cpuOf));
   return {
-    cpuNs: () => sum(descendants(pid).map(cpuOf)) - base,
-    pssBytes: () => sum(descendants(pid).map(pss)),
-    pids: () => descendants(pid),
+    cpuNs: () => sum(all().map(cpuOf)) - base,
+    pssBytes: () => sum(all().map(pss)),
+    pids: all,
     close: () => undefined,
   };
 }

@@ -18,9 +18,10 @@ export interface Program<Ready> {
 /** Starts a long-running `bluelight` command. It dies with this process. */
 export function start<Ready>(
   args: string[],
-  options: { input?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { input?: string; env?: NodeJS.ProcessEnv; node?: string; nodeArgs?: string[] } = {},
 ): Program<Ready> {
-  const command = ['--pdeathsig', 'KILL', '--', process.execPath, BLUELIGHT, '--json', ...args];
+  const node = [options.node ?? process.execPath, ...(options.nodeArgs ?? [])];
+  const command = ['--pdeathsig', 'KILL', '--', ...node, BLUELIGHT, '--json', ...args];
   const child = spawn('setpriv', command, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-2_000_000)));
@@ -28,7 +29,11 @@ export function start<Ready>(
   child.stdin.end(options.input ?? '');
   const lines = createInterface({ input: child.stdout });
   const ready = new Promise<Ready>((resolve, reject) => {
-    lines.once('line', (line) => resolve(JSON.parse(line) as Ready));
+    lines.once('line', (line) => {
+      const value = JSON.parse(line) as Ready & { error?: { message: string } };
+      if (value.error === undefined) resolve(value);
+      else reject(new Error(`bluelight ${args.join(' ')}: ${value.error.message}`));
+    });
     child.once('close', (code) =>
       reject(new Error(`bluelight ${args.join(' ')} ended with ${code}\n${log.slice(-2_000)}`)),
     );

@@ -34,6 +34,9 @@ export interface SiteOptions {
   /** Further lines of TOML, by table. */
   settings?: Record<string, Record<string, unknown>>;
   webPort?: number;
+  /** Runs the agent, instead of the Node that runs this. */
+  node?: string;
+  nodeArgs?: string[];
 }
 
 /** A whole site on this machine: virtual center, virtual cameras and one agent, each a process of its own. */
@@ -85,7 +88,14 @@ export class Site {
 
   writeConfig(): void {
     const tables: Record<string, Record<string, unknown>> = {
-      recording: { dir: join(this.dir, 'ring'), create: true, quota: '4GB', reserve: '500MB', floor: '1m' },
+      recording: {
+        dir: join(this.dir, 'ring'),
+        create: true,
+        quota: '4GB',
+        reserve: '500MB',
+        floor: '1m',
+        promise: '20m',
+      },
       cameras: { allow_loopback: true, interfaces: ['lo'] },
       policy: { file: this.policyPath },
       web: { host: '127.0.0.1', port: this.#options.webPort ?? 0 },
@@ -106,7 +116,8 @@ export class Site {
   }
 
   async startAgent(): Promise<AgentReady> {
-    this.agent = start<AgentReady>(['run', '--config', this.configPath]);
+    const { node, nodeArgs } = this.#options;
+    this.agent = start<AgentReady>(['run', '--config', this.configPath], { node, nodeArgs });
     return this.agent.ready;
   }
 
