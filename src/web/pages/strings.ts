@@ -148,6 +148,7 @@ export const t = {
     empty: 'No clips yet. Motion makes them where your terms allow it, and you can make one from a camera’s timeline.',
     show: 'Show',
     manifest: 'Manifest',
+    download: 'Download',
     auto: 'by motion',
     state: {
       queued: 'Waiting',
@@ -166,7 +167,8 @@ export const t = {
     healthyText: 'Cameras record, the disk writes, the clock is right.',
     disk: 'Disk',
     diskUsed: (used: string, quota: string) => `${used} of ${quota} for footage`,
-    days: (n: string) => `holds ${n} days at this rate`,
+    days: (n: string) => `${n} days`,
+    atRate: 'of footage fit at this rate',
     oldest: (text: string) => `oldest footage: ${text}`,
     clock: 'Clock',
     clockGood: (source: string) => `right, by ${source}`,

@@ -271,7 +271,7 @@ export class Timeline implements View {
 
   #move(event: PointerEvent): void {
     const before = this.#fingers.get(event.pointerId);
-    if (before === undefined) return this.#hover(event);
+    if (before === undefined) return event.pointerType === 'mouse' ? this.#hover(event) : undefined;
     const { width } = this.element.getBoundingClientRect();
     const span = this.#to - this.#from;
     const moved = event.clientX - before;

@@ -12,7 +12,12 @@ export function addView(store: Store): View {
   const cleanup = new Cleanup();
   const state = h('p', { class: 'muted', role: 'status' });
   const list = h('div', { class: 'list' });
-  const again = h('button', { type: 'button', onclick: () => void scan() }, icon('search'), t.add.again);
+  const again = h(
+    'button',
+    { type: 'button', class: 'save', 'aria-label': t.add.again, onclick: () => void scan() },
+    icon('search'),
+    h('span', {}, t.add.again),
+  );
   const show = (found: DiscoveryBody): void => {
     state.textContent = found.running
       ? t.add.scanning

@@ -52,6 +52,7 @@ function disk({ disk: d }: StatusBody): HTMLElement {
   return card(
     t.box.disk,
     h('p', { class: 'value' }, d.days === null ? bytes(d.bytes) : t.box.days(d.days.toFixed(d.days < 10 ? 1 : 0))),
+    d.days === null ? null : t.box.atRate,
     bar(share, d.state === 'ok' ? 'info' : 'bad', t.box.disk),
     t.box.diskUsed(bytes(d.bytes), bytes(d.quota)),
     d.oldest === null ? null : t.box.oldest(when(Date.parse(d.oldest))),

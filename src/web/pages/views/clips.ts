@@ -1,7 +1,7 @@
 import type { Clip } from '../../../contract/clip.js';
 import type { QueueBody } from '../../../contract/http.js';
 import { get, url } from '../api.js';
-import { Cleanup, h, icon, type View } from '../dom.js';
+import { Cleanup, h, icon, type IconName, type View } from '../dom.js';
 import { bytes, duration, when } from '../format.js';
 import { badge, bar, empty, errorNote, type Tone } from '../parts.js';
 import type { Store } from '../store.js';
@@ -60,39 +60,29 @@ function row(store: Store, clip: Clip): HTMLElement {
   ];
   const sending = clip.state === 'uploading' && clip.bytes !== null && clip.bytes > 0;
   const share = sending ? clip.sentBytes / clip.bytes! : 0;
+  const label = (what: string): Record<string, string> => ({
+    'aria-label': `${what}: ${name}, ${when(from)}`,
+    title: what,
+  });
+  const there = clip.bytes !== null && clip.state !== 'withheld' && clip.state !== 'failed';
   return h(
     'article',
     { class: 'card clip' },
     h(
       'div',
       { class: 'clip-text' },
-      h('strong', {}, name),
+      h('span', { class: 'clip-name' }, h('strong', {}, name), badge(TONES[clip.state], t.clips.state[clip.state])),
       h('span', {}, when(from)),
       h('span', { class: 'muted' }, facts.filter((fact) => fact !== '').join(' · ')),
       clip.detail === '' ? null : h('span', { class: 'muted' }, clip.detail),
     ),
-    badge(TONES[clip.state], t.clips.state[clip.state]),
-    h(
-      'a',
-      {
-        class: 'icon-button',
-        href: `#/camera/${clip.camera}/${from}`,
-        'aria-label': `${t.clips.show}: ${name}, ${when(from)}`,
-        title: t.clips.show,
-      },
-      icon('play'),
-    ),
-    h(
-      'a',
-      {
-        class: 'icon-button',
-        href: url(`/clips/${clip.id}/manifest`),
-        download: `${clip.id}.json`,
-        'aria-label': `${t.clips.manifest}: ${name}, ${when(from)}`,
-        title: t.clips.manifest,
-      },
-      icon('access'),
-    ),
+    h('a', { class: 'icon-button', href: `#/camera/${clip.camera}/${from}`, ...label(t.clips.show) }, icon('play')),
+    there ? file(`/clips/${clip.id}/file`, '', label(t.clips.download), 'save') : null,
+    there ? file(`/clips/${clip.id}/manifest`, `${clip.id}.json`, label(t.clips.manifest), 'access') : null,
     sending ? bar(share, 'info', t.clips.progress(Math.round(share * 100))) : null,
   );
+}
+
+function file(path: string, name: string, label: Record<string, string>, picture: IconName): HTMLElement {
+  return h('a', { class: 'icon-button', href: url(path), download: name, ...label }, icon(picture));
 }
