@@ -223,7 +223,9 @@ export class Depacketizer {
   #handOut(): void {
     this.#close();
     const timestamp = this.#timestamp!;
-    const data = this.#buffer.slice(0, this.#filled);
+    // Memory of its own, not cleared first: it is filled at once.
+    const data = new Uint8Array(Buffer.allocUnsafeSlow(this.#filled).buffer);
+    data.set(this.#buffer.subarray(0, this.#filled));
     this.#forget();
     this.#handedOut = true;
     this.#sink.picture(data, timestamp);

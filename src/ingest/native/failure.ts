@@ -8,12 +8,13 @@ export function failure(cause: EndCause, detail: string): BluelightError {
 
 const CAUSES: readonly EndCause[] = ['stopped', 'refused', 'offline', 'stalled', 'invalid', 'unsupported', 'broken'];
 
-/** Codes of the parsers of `media`. */
+/** Codes of the floor `media`.. */
 const PARSER_CAUSES: Readonly<Record<string, EndCause>> = {
   RTSP_INVALID: 'invalid',
   SDP_INVALID: 'invalid',
   STREAM_UNSUPPORTED: 'unsupported',
   CAMERA_CREDENTIALS: 'invalid',
+  MEDIA_FORMAT: 'invalid',
 };
 
 const SOCKET_DETAILS: Readonly<Record<string, string>> = {

@@ -41,6 +41,8 @@ export interface CameraOptions {
   onConnect?: (socket: Socket) => void;
   /** Each packet leaves by itself, as on a network, instead of all of a picture at once. */
   perPacket?: boolean;
+  /** Changes bytes on their way out. */
+  wire?: (bytes: Buffer) => Buffer;
   /** Access units that are sent at once when PLAY comes. */
   burst?: number;
 }
@@ -113,6 +115,7 @@ export class FakeCamera {
   }
 
   async close(): Promise<void> {
+    if (!this.#server.listening) return;
     for (const timer of this.#timers) clearInterval(timer);
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
@@ -164,7 +167,7 @@ export class FakeCamera {
       return;
     }
     const answer = this.#authorise(request) ?? this.#answer(request);
-    socket.write(answer);
+    socket.write(this.#options.wire?.(Buffer.from(answer)) ?? answer);
     if (method === 'PLAY' && answer.startsWith('RTSP/1.0 200')) this.#play(socket);
   }
 
@@ -280,7 +283,8 @@ export class FakeCamera {
 
   #write(socket: Socket, frames: Buffer[]): void {
     if (this.#options.perPacket !== true) {
-      socket.write(Buffer.concat(frames));
+      const bytes = Buffer.concat(frames);
+      socket.write(this.#options.wire?.(bytes) ?? bytes);
       return;
     }
     const queue = this.#queues.get(socket) ?? [];
