@@ -1,5 +1,4 @@
-import { backoffMs } from '../base/backoff.js';
-import { BluelightError, errorMessage, isAbort, toErrorData } from '../base/errors.js';
+import { BluelightError, isAbort, toErrorData } from '../base/errors.js';
 import { ulid } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import { signedManifest, type Priority, type SignedManifest } from '../contract/clip.js';
@@ -10,9 +9,10 @@ import type { ClipFile } from './file.js';
 import { fileName } from './manifest.js';
 import { MotionClips } from './motion-clips.js';
 import type { MotionSettings } from './motion-plan.js';
-import type { ClipTable, Lease, SendOutcome, UplinkPort, Waiting } from './ports.js';
-import { isDenial, isFinal, prepare, roleOf, type Prepared, type PrepareOptions } from './prepare.js';
+import type { ClipTable, Lease, UplinkPort, Waiting } from './ports.js';
+import { prepare, roleOf, type Prepared, type PrepareOptions } from './prepare.js';
 import { decodeParty, encodeParty } from './party.js';
+import { described, Sender } from './sender.js';
 
 export type { FootagePort, GatePort, Lease, UplinkPort } from './ports.js';
 export { ClipFile } from './file.js';
@@ -80,7 +80,6 @@ export interface Clips {
   open(id: string, who: { party: Party; door: Door }): Promise<OpenedClip>;
 }
 
-const RETRY = { firstMs: 1_000, factor: 2, maxMs: 300_000 };
 const DAY_MS = 86_400_000;
 
 export function createClips(options: ClipsOptions): Clips {
@@ -92,6 +91,7 @@ class Engine implements Clips {
   readonly #prepare: PrepareOptions;
   readonly #log: Log;
   readonly #stop = new AbortController();
+  readonly #sender: Sender;
   readonly #motion: MotionClips;
   #wake: AbortController | undefined;
   #again = false;
@@ -102,7 +102,18 @@ class Engine implements Clips {
     this.#o = options;
     this.#prepare = { ...options, closeWaitMs: options.closeWaitMs ?? 30_000 };
     this.#log = options.log.child({ room: 'clips' });
-    const { clock } = options;
+    const { clock, table, uplinks, random, autoMaxAgeMs = 7 * DAY_MS } = options;
+    this.#sender = new Sender({
+      clock,
+      log: this.#log,
+      prepare: this.#prepare,
+      table,
+      uplinks,
+      autoMaxAgeMs,
+      random,
+      change: (clip, change) => this.#change(clip, change),
+      split: (clip, parts) => this.#split(clip, parts),
+    });
     this.#motion = new MotionClips({ clock, log: this.#log, settings: options.motion }, (plan) =>
       this.request({
         camera: plan.camera,
@@ -255,136 +266,13 @@ class Engine implements Clips {
     this.#stop.signal.addEventListener('abort', end, { once: true });
     this.#current = { clip, abort };
     try {
-      await this.#attempt(clip, plan.link, abort.signal);
-    } catch (error) {
-      if (!isAbort(error) && !abort.signal.aborted) await this.#trouble(clip, error);
+      await this.#sender.attempt(clip, plan.link, abort.signal);
     } finally {
       this.#current = undefined;
       this.#stop.signal.removeEventListener('abort', end);
     }
     await this.#lease();
     return undefined;
-  }
-
-  async #attempt(clip: StoredClip, link: string, signal: AbortSignal): Promise<void> {
-    const age = this.#o.clock.now() - Date.parse(clip.createdAt);
-    if (clip.priority === 'auto' && age > (this.#o.autoMaxAgeMs ?? 7 * DAY_MS)) {
-      await this.#change(clip, { state: 'failed', detail: 'EXPIRED: no uplink could take it in time' });
-      return;
-    }
-    const who = decodeParty(clip.requester);
-    const prepared = await prepare(this.#prepare, clip, who, signal);
-    switch (prepared.do) {
-      case 'wait':
-        await this.#change(clip, { notBeforeMs: prepared.untilMs, detail: prepared.why });
-        return;
-      case 'withhold':
-        await this.#change(clip, { state: 'withheld', detail: `${prepared.code}: ${prepared.why}` });
-        return;
-      case 'fail':
-        await this.#change(clip, { state: 'failed', detail: `${prepared.code}: ${prepared.why}` });
-        return;
-      case 'split':
-        await this.#split(clip, prepared);
-        return;
-      case 'ready':
-        return this.#send(clip, prepared, link, signal);
-    }
-  }
-
-  async #send(
-    clip: StoredClip,
-    ready: Extract<Prepared, { do: 'ready' }>,
-    link: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { grant, file, manifest, sha256 } = ready;
-    // A new file under the same clip: what the center has of the old one is of no use.
-    const fresh = clip.sha256 !== sha256 ? { uploadUrl: null, uploadOffset: 0, sentBytes: 0 } : {};
-    let known = await this.#change(clip, { state: 'uploading', detail: '', ...described(ready), ...fresh });
-    const outcome = await this.#o.uplinks
-      .upload(
-        {
-          clip: clip.id,
-          box: this.#o.box,
-          fileName: fileName(clip),
-          bytes: file.bytes,
-          sha256,
-          manifest,
-          url: known.uploadUrl,
-          offset: known.uploadOffset,
-          signal: AbortSignal.any([signal, grant.signal]),
-          read: (offset, length) => file.read(offset, length),
-          onProgress: async (at) => {
-            const change = { uploadUrl: at.url, uploadOffset: at.offset, sentBytes: at.offset };
-            known = await this.#change(known, change);
-          },
-        },
-        link,
-      )
-      .catch((error: unknown): SendOutcome => {
-        if (signal.aborted || grant.signal.aborted) return { state: 'stopped' };
-        throw error;
-      });
-    await this.#settle(known, ready, outcome, signal);
-  }
-
-  async #settle(
-    clip: StoredClip,
-    { grant, file }: Extract<Prepared, { do: 'ready' }>,
-    outcome: SendOutcome,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { gate, clock } = this.#o;
-    if (outcome.state === 'delivered') {
-      await gate.finished(grant, { outcome: 'done', bytes: file.bytes, why: `clip ${clip.id} delivered` });
-      const change = { deliveredMs: clock.now(), sentBytes: file.bytes, uploadOffset: file.bytes, uploadUrl: null };
-      await this.#change(clip, { state: 'delivered', detail: '', ...change });
-      return;
-    }
-    const why = outcome.state === 'stopped' ? stopReason(grant.signal, signal) : outcome.message;
-    await gate.finished(grant, { outcome: 'failed', bytes: clip.sentBytes, why });
-    if (outcome.state === 'stopped') {
-      if (grant.signal.aborted && !signal.aborted) {
-        const reason = toErrorData(grant.signal.reason);
-        // An expired grant is asked for again; a withdrawn one is the owner's no.
-        const state = reason.code === 'EXPIRED' ? 'queued' : 'withheld';
-        await this.#change(clip, { state, detail: state === 'queued' ? '' : `${reason.code}: ${reason.message}` });
-      } else await this.#change(clip, { state: 'queued', detail: why });
-      return;
-    }
-    await this.#retry(clip, outcome);
-  }
-
-  async #retry(clip: StoredClip, failed: Extract<SendOutcome, { state: 'failed' }>): Promise<void> {
-    const detail = `${failed.code}: ${failed.message}`;
-    const again: ClipChange = failed.restart
-      ? { uploadUrl: null, uploadOffset: 0, sentBytes: 0, manifest: null, sha256: null }
-      : {};
-    if (!failed.retryable) {
-      await this.#change(clip, { state: 'failed', detail, ...again });
-      return;
-    }
-    // An attempt that got further is not one of a row of failures.
-    const moved = clip.sentBytes > (this.#current?.clip.sentBytes ?? 0);
-    const attempts = moved ? 1 : clip.attempts + 1;
-    const wait = failed.retryAfterMs ?? backoffMs(attempts - 1, RETRY, this.#o.random);
-    await this.#change(clip, { state: 'queued', detail, attempts, notBeforeMs: this.#o.clock.now() + wait, ...again });
-  }
-
-  async #trouble(clip: StoredClip, error: unknown): Promise<void> {
-    const { code, message } = toErrorData(error);
-    this.#log.warn({ clip: clip.id, error: toErrorData(error) }, errorMessage(error));
-    if (isDenial(error)) {
-      await this.#change(clip, { state: 'withheld', detail: `${code}: ${message}` });
-      return;
-    }
-    if (isFinal(error)) {
-      await this.#change(clip, { state: 'failed', detail: `${code}: ${message}` });
-      return;
-    }
-    const known = (await this.#o.table.get(clip.id)) ?? clip;
-    await this.#retry(known, { state: 'failed', code, message, retryable: true, restart: false, retryAfterMs: null });
   }
 
   async #split(clip: StoredClip, { first, others }: Extract<Prepared, { do: 'split' }>): Promise<StoredClip> {
@@ -458,22 +346,6 @@ function waiting(clip: StoredClip): Waiting {
 function lease(clip: StoredClip): Lease {
   const range = clip.covers ?? { fromMs: Date.parse(clip.from), toMs: Date.parse(clip.to) };
   return { id: `clip:${clip.id}`, camera: clip.camera, role: roleOf(clip), ...range };
-}
-
-function described(ready: Extract<Prepared, { do: 'ready' }>): ClipChange {
-  return {
-    bytes: ready.file.bytes,
-    sha256: ready.sha256,
-    manifest: JSON.stringify(ready.manifest),
-    grantId: ready.grant.id,
-    coversFromMs: ready.planned.startMs,
-    coversToMs: ready.planned.endMs,
-  };
-}
-
-function stopReason(grant: AbortSignal, mine: AbortSignal): string {
-  if (grant.aborted && !mine.aborted) return toErrorData(grant.reason).message;
-  return 'stopped for something more urgent, or by the stop of the agent';
 }
 
 function notReady(prepared: Exclude<Prepared, { do: 'ready' }>): BluelightError {

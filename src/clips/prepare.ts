@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { BluelightError, errorCode } from '../base/errors.js';
+import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
 import { signedManifest, type SignedManifest } from '../contract/clip.js';
 import type { Grant } from '../contract/grant.js';
 import type { DenialCode, Door, Party } from '../contract/policy.js';
@@ -73,7 +73,18 @@ export async function prepare(
   if ('do' in granted) return granted;
   const { grant, planned } = granted;
   const file = new ClipFile(options.footage, stream, planned, grant);
-  return { do: 'ready', grant, file, planned, ...(await proof(options, clip, who.party, granted, plan, file, signal)) };
+  try {
+    return {
+      do: 'ready',
+      grant,
+      file,
+      planned,
+      ...(await proof(options, clip, who.party, granted, plan, file, signal)),
+    };
+  } catch (error) {
+    await options.gate.finished(grant, { outcome: 'failed', bytes: 0, why: errorMessage(error) });
+    throw error;
+  }
 }
 
 /** The gate is asked for what would really leave. Segments that reach out of the hours are left out, not cut. */

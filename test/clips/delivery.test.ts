@@ -204,6 +204,7 @@ test('footage that no longer has its recorded hash is not sent at all', async ()
   const clip = (await room.clips.request(ask(0, 2)))!;
   await until(async () => (await room.clips.get(clip.id))?.state === 'failed');
   expect((await room.clips.get(clip.id))!.detail).toMatch(/^FOOTAGE_DAMAGED/);
+  expect(gate.ends).toMatchObject([{ outcome: 'failed', bytes: 0 }]);
   expect(center.clips()).toHaveLength(0);
   await room.stop();
 });
@@ -275,5 +276,45 @@ test('a clip made on the box is written with its manifest and sha256sum agrees',
   expect(execFileSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd: dir }).toString()).toContain('OK');
   expect(readFileSync(file).equals(expected(2, 4))).toBe(true);
   expect(center.clips()).toHaveLength(0);
+  await room.stop();
+});
+
+test('something more urgent goes first; what it interrupted goes on where it was', async () => {
+  const size = expected(0, 8).length;
+  const room = clipRoom(claim, parts(), { chunkBytes: 16 * 1024 });
+  await room.clips.start();
+  const slow = (await room.clips.request(ask(0, 8, { priority: 'auto' })))!;
+  await until(async () => (await room.clips.get(slow.id))!.sentBytes > 0);
+  const urgent = (await room.clips.request(ask(0, 1, { priority: 'emergency' })))!;
+  await until(async () => (await room.clips.get(urgent.id))?.state === 'delivered');
+  const interrupted = (await room.clips.get(slow.id))!;
+  expect(interrupted.state).not.toBe('delivered');
+  expect(interrupted.sentBytes).toBeGreaterThan(0);
+  await until(async () => (await room.clips.get(slow.id))?.state === 'delivered');
+  expect(room.uplinks.status()[0]!.sent).toBeLessThan(size * 1.3 + expected(0, 1).length);
+  expect(shaOf(center.clipPath(slow.id)!)).toBe(shaOfBytes(expected(0, 8)));
+  await room.stop();
+});
+
+test('where the format changes the clip is several files, each with its own manifest', async () => {
+  ring.formatChangesAtMs = ring.startMs + 4_000;
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  await room.clips.request(ask(2, 6));
+  await until(() => center.clips().filter((clip) => clip.state === 'delivered').length === 2);
+  const covers = center.clips().map((clip) => clip.manifest.covers.from);
+  const utc = (s: number): string => new Date(ring.startMs + s * 1000).toISOString();
+  expect(covers.sort()).toEqual([utc(2), utc(4)]);
+  await room.stop();
+});
+
+test('segments that reach out of the hours are left out of the clip, not cut', async () => {
+  gate.allow = (request) => request.range.fromMs >= ring.startMs + 1_400 && request.range.toMs <= ring.startMs + 5_200;
+  gate.code = 'OUTSIDE_HOURS';
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  const clip = (await room.clips.request(ask(1.4, 5.2)))!;
+  await until(async () => (await room.clips.get(clip.id))?.state === 'delivered');
+  expect(readFileSync(center.clipPath(clip.id)!).equals(expected(2, 5))).toBe(true);
   await room.stop();
 });

@@ -10,7 +10,7 @@ import { silentLog } from '../../src/base/log.js';
 import { createClips, type Clips, type ClipsOptions, type FootagePort, type GatePort } from '../../src/clips/index.js';
 import type { PlannedFile } from '../../src/clips/ports.js';
 import type { Grant } from '../../src/contract/grant.js';
-import type { AccessRequest } from '../../src/contract/policy.js';
+import type { AccessRequest, DenialCode } from '../../src/contract/policy.js';
 import type { ClaimFile } from '../../src/contract/messages.js';
 import type { Signer } from '../../src/proof/keys.js';
 import type { TableCalls } from '../../src/store/calls.js';
@@ -53,6 +53,8 @@ export interface FakeRing extends FootagePort {
   startMs: number;
   /** Seconds after this are not closed yet. */
   openFromMs: number;
+  /** A new run begins here. */
+  formatChangesAtMs: number;
   /** Gives wrong bytes from now on. */
   corrupt: boolean;
   reads: number;
@@ -64,6 +66,7 @@ export function fakeRing(startMs: number, seconds = 8): FakeRing {
   const ring: FakeRing = {
     startMs,
     openFromMs: Infinity,
+    formatChangesAtMs: Infinity,
     corrupt: false,
     reads: 0,
     plan({ fromMs, toMs }) {
@@ -79,20 +82,21 @@ export function fakeRing(startMs: number, seconds = 8): FakeRing {
       }));
       const touched = all.filter((segment) => segment.startMs < toMs && segment.endMs > fromMs);
       const segments = touched.filter((segment) => segment.endMs <= ring.openFromMs);
-      const files: PlannedFile[] =
-        segments.length === 0
-          ? []
-          : [
-              {
-                run: 'run',
-                initHash: sha256(init),
-                initBytes: init.length,
-                startMs: segments[0]!.startMs,
-                endMs: segments.at(-1)!.endMs,
-                bytes: init.length + segments.reduce((sum, segment) => sum + segment.bytes, 0),
-                segments,
-              },
-            ];
+      const runs = [
+        segments.filter((segment) => segment.endMs <= ring.formatChangesAtMs),
+        segments.filter((segment) => segment.endMs > ring.formatChangesAtMs),
+      ];
+      const files: PlannedFile[] = runs
+        .filter((run) => run.length > 0)
+        .map((run) => ({
+          run: `run ${run[0]!.seq}`,
+          initHash: sha256(init),
+          initBytes: init.length,
+          startMs: run[0]!.startMs,
+          endMs: run.at(-1)!.endMs,
+          bytes: init.length + run.reduce((sum, segment) => sum + segment.bytes, 0),
+          segments: run,
+        }));
       return Promise.resolve({ files, gaps: [], open: segments.length < touched.length });
     },
     readInit(grant) {
@@ -116,6 +120,7 @@ function check(grant: Grant): void {
 
 export interface FakeGate extends GatePort {
   allow: (request: AccessRequest) => boolean;
+  code: DenialCode;
   requests: AccessRequest[];
   ends: { outcome: string; bytes: number }[];
   /** Withdraws everything that runs. */
@@ -126,6 +131,7 @@ export function fakeGate(): FakeGate {
   const open: AbortController[] = [];
   const gate: FakeGate = {
     allow: () => true,
+    code: 'POLICY_DENIED',
     requests: [],
     ends: [],
     revoke() {
@@ -134,7 +140,7 @@ export function fakeGate(): FakeGate {
     },
     authorise(request) {
       gate.requests.push(request);
-      if (!gate.allow(request)) return Promise.reject(new BluelightError('POLICY_DENIED', 'not shared'));
+      if (!gate.allow(request)) return Promise.reject(new BluelightError(gate.code, 'not shared'));
       const abort = new AbortController();
       open.push(abort);
       return Promise.resolve({

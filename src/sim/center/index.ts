@@ -11,7 +11,7 @@ import { slug } from '../../contract/primitives.js';
 import { startBroker } from './broker.js';
 import { CenterDb, type BoxRecord, type ClipRecord, type StoredEvent } from './db.js';
 import { Desk } from './desk.js';
-import { startHttp } from './http.js';
+import { startHttp, type Changes } from './http.js';
 import { centerKeys } from './keys.js';
 import { Uploads } from './uploads.js';
 
@@ -67,40 +67,15 @@ const CENTER_USER = 'center';
 export async function startVirtualCenter(options: VirtualCenterOptions): Promise<VirtualCenter> {
   const { clock, log, dir, host = '127.0.0.1', id = 'virtual' } = options;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const keys = centerKeys(dir);
+  const { signer, passwordOf } = centerKeys(dir);
   const db = new CenterDb(join(dir, 'center.db'));
-  const listeners = new Set<() => void>();
-  const changed = (): void => {
-    for (const listener of listeners) listener();
-  };
-  const onChange = (listener: () => void): (() => void) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  };
-
+  const changes = new ChangeList();
   const embedded =
     options.broker === undefined
-      ? await startBroker({
-          clock,
-          log,
-          host,
-          port: options.mqttPort ?? 0,
-          passwordOf: (username) => keys.passwordOf(username),
-          centerUser: CENTER_USER,
-        })
+      ? await startBroker({ clock, log, host, port: options.mqttPort ?? 0, passwordOf, centerUser: CENTER_USER })
       : undefined;
-  const shown = bracket(options.publicHost ?? host);
-  const brokerUrl = embedded === undefined ? options.broker!.url : `mqtt://${shown}:${embedded.port}`;
-
-  const uploads = new Uploads({
-    clock,
-    log,
-    dir,
-    db,
-    signer: keys.signer,
-    changed,
-    maxBytes: options.maxClipBytes ?? 4e9,
-  });
+  const changed = (): void => changes.tell();
+  const uploads = new Uploads({ clock, log, dir, db, signer, changed, maxBytes: options.maxClipBytes ?? 4e9 });
   const http = await startHttp({
     log,
     host,
@@ -109,33 +84,30 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
     uploads,
     pagesDir: options.pagesDir ?? fileURLToPath(new URL('./pages', import.meta.url)),
     now: () => clock.now(),
-    center: { id, publicKey: keys.signer.keyId },
-    changes: { subscribe: onChange },
+    center: { id, publicKey: signer.keyId },
+    changes,
   });
-  const desk = new Desk({
-    clock,
-    log,
-    id,
-    signer: keys.signer,
-    db,
-    broker:
-      embedded === undefined
-        ? options.broker!
-        : {
-            url: `mqtt://${bracket(host)}:${embedded.port}`,
-            username: CENTER_USER,
-            password: keys.passwordOf(CENTER_USER),
-          },
-    changed,
-  });
+  const own = { username: CENTER_USER, password: passwordOf(CENTER_USER) };
+  const broker = options.broker ?? { url: `mqtt://${bracket(host)}:${embedded!.port}`, ...own };
+  const desk = new Desk({ clock, log, id, signer, db, broker, changed });
   if (embedded !== undefined) await desk.ready();
 
+  const shown = bracket(options.publicHost ?? host);
+  const brokerUrl = embedded === undefined ? broker.url : `mqtt://${shown}:${embedded.port}`;
+  const uploadUrl = `http://${shown}:${http.port}/upload`;
   return {
     brokerUrl,
-    uploadUrl: `http://${shown}:${http.port}/upload`,
+    uploadUrl,
     consoleUrl: `http://${shown}:${http.port}/`,
-    publicKey: keys.signer.keyId,
-    claimFile: (site, box) => claim(site, box),
+    publicKey: signer.keyId,
+    claimFile(site, box) {
+      const user = checkedUser(site, box);
+      const login = embedded === undefined ? {} : { username: user, password: passwordOf(user) };
+      const center = { id, broker: brokerUrl, upload: uploadUrl, key: signer.keyId, ...login };
+      const file: ClaimFile = { schema: 1, site, box, center };
+      writeFileAtomic(join(dir, 'claims', `${site}.${box}.json`), `${JSON.stringify(file, null, 2)}\n`);
+      return file;
+    },
     boxes: () => db.boxes(),
     clips: () => db.clips(10_000),
     events: (limit = 10_000) => db.events({ limit }),
@@ -144,7 +116,7 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
       const record = db.clip(clip);
       return record?.state === 'delivered' ? uploads.path(record) : undefined;
     },
-    onChange,
+    onChange: (listener) => changes.subscribe(listener),
     async close() {
       await desk.close();
       await http.close();
@@ -152,30 +124,29 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
       db.close();
     },
   };
+}
 
-  function claim(site: string, box: string): ClaimFile {
-    if (!slug.safeParse(site).success || !slug.safeParse(box).success || site === CENTER_USER) {
-      throw new BluelightError('BAD_NAME', `${site}/${box} cannot be names of a site and a box`, {
-        fix: 'small letters, digits and dashes, at most 40; a site cannot be called "center"',
-      });
-    }
-    const user = `${site}/${box}`;
-    const login = embedded === undefined ? {} : { username: user, password: keys.passwordOf(user) };
-    const file: ClaimFile = {
-      schema: 1,
-      site,
-      box,
-      center: {
-        id,
-        broker: brokerUrl,
-        upload: `http://${shown}:${http.port}/upload`,
-        key: keys.signer.keyId,
-        ...login,
-      },
-    };
-    writeFileAtomic(join(dir, 'claims', `${site}.${box}.json`), `${JSON.stringify(file, null, 2)}\n`);
-    return file;
+class ChangeList implements Changes {
+  readonly #listeners = new Set<() => void>();
+
+  tell(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** The broker's user of a box: `{site}/{box}`, so that one access rule fits all. */
+function checkedUser(site: string, box: string): string {
+  if (!slug.safeParse(site).success || !slug.safeParse(box).success || site === CENTER_USER) {
+    throw new BluelightError('BAD_NAME', `${site}/${box} cannot be names of a site and a box`, {
+      fix: 'small letters, digits and dashes, at most 40; a site cannot be called "center"',
+    });
+  }
+  return `${site}/${box}`;
 }
 
 function bracket(host: string): string {
