@@ -108,7 +108,7 @@ export class Cameras {
     const camera = await this.#get(id);
     const credentials = await this.credentialsOf(id);
     const { device } = camera;
-    this.#logins.check(device.address, credentials);
+    this.#logins.check(device.address, credentials, 'person');
     const { login, ...result } = await checkCamera(
       { clock: this.deps.clock, driver: this.#driver },
       camera,
@@ -123,7 +123,7 @@ export class Cameras {
   async snapshot(id: string): Promise<{ type: string; bytes: Buffer }> {
     const camera = await this.#get(id);
     const credentials = await this.credentialsOf(id);
-    this.#logins.check(camera.device.address, credentials);
+    this.#logins.check(camera.device.address, credentials, 'agent');
     const connected = await this.#connect(endpointOf(camera.device.xaddr), credentials);
     const uri = await connected.snapshotUri(camera.main.profile);
     if (uri === undefined) throw new BluelightError('CAMERA_NO_SNAPSHOT', `${camera.name} offers no snapshots`);
@@ -165,7 +165,7 @@ export class Cameras {
     const { clock, cameras, credentials: sealed } = this.deps;
     const { endpoint, endpointReference } = await this.#locate(request.address);
     const credentials = { username: request.username, password: request.password };
-    this.#logins.check(endpoint.host, credentials);
+    this.#logins.check(endpoint.host, credentials, 'person');
     const connected = await this.#connect(endpoint, credentials);
     const adopted = await cameras.list();
     const everUsed = Object.keys(await cameras.names());

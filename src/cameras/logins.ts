@@ -14,8 +14,11 @@ interface Refusal {
   print: string;
 }
 
+/** A person who says so may try the same password once more: the account may have been switched on meanwhile. */
+const MAX_TRIES_BY_PERSON = 2;
+
 /**
- * Keeps cameras from locking us out: the first refusal of a password stops every login with it, until other
+ * Keeps cameras from locking us out: the first refusal of a password stops every login of ours with it, until other
  * credentials are given or the camera has surely forgotten.
  */
 export class LoginLedger {
@@ -24,12 +27,12 @@ export class LoginLedger {
   constructor(private readonly clock: Clock) {}
 
   /** @throws BluelightError CAMERA_LOGIN_HELD if a login now could lock the device. */
-  check(device: string, credentials: Credentials): void {
+  check(device: string, credentials: Credentials, by: 'agent' | 'person'): void {
     const recent = this.#recent(device);
     const print = fingerprint(credentials);
-    const same = recent.find((refusal) => refusal.print === print);
-    if (same !== undefined) {
-      throw held('it refused this user name and password before', this.#minutesLeft(same), 'give the right password');
+    const same = recent.filter((refusal) => refusal.print === print);
+    if (same[0] !== undefined && same.length >= (by === 'person' ? MAX_TRIES_BY_PERSON : 1)) {
+      throw held('it refused this user name and password', this.#minutesLeft(same[0]), 'give the right password');
     }
     const oldest = recent[0];
     if (oldest !== undefined && recent.length >= MAX_REFUSED) {

@@ -23,7 +23,9 @@ export type Voice = (target: CameraInterface, ms: number, hear: Hear) => Promise
  * listens, and it does so even after the probe is over: one listener stays for good.
  */
 export function onvifVoice(onWrong: (reason: string) => void): Voice {
-  onvif.Discovery.on('error', (error) => onWrong(errorMessage(error)));
+  if (onvif.Discovery.listenerCount('error') === 0) {
+    onvif.Discovery.on('error', (error) => onWrong(errorMessage(error)));
+  }
   return (target, ms, hear) =>
     new Promise((resolve) => {
       // The package gives its sender and its text only to `device` listeners, which hear every probe that runs.

@@ -46,9 +46,12 @@ export function rtspUrl(camera: VirtualCamera, role: 'main' | 'sub', password = 
   return (stream?.uri ?? '').replace('rtsp://', `rtsp://admin:${password}@`);
 }
 
+/** By default ffmpeg looks at a stream for 5 s before it says anything. */
+export const FAST = ['-rtsp_transport', 'tcp', '-analyzeduration', '600000'];
+
 /** Runs ffmpeg or ffprobe as an independent RTSP client. */
 export function ff(command: 'ffmpeg' | 'ffprobe', args: string[]): Promise<string> {
-  return runToEnd(processes, { command, args: ['-v', 'warning', '-rtsp_transport', 'tcp', ...args] }).then((out) =>
+  return runToEnd(processes, { command, args: ['-v', 'warning', ...FAST, ...args] }).then((out) =>
     out.toString('latin1'),
   );
 }

@@ -1,5 +1,6 @@
 import { cutAlike, readClip, type Timed } from './clip.js';
 import { Device } from './camera.js';
+import { startControl } from './control.js';
 import { DiscoveryResponder } from './discovery.js';
 import { prepareFootage, type Footage } from './footage.js';
 import {
@@ -34,10 +35,16 @@ export async function startVirtualCameras(options: VirtualCamerasOptions): Promi
   const discovery = new DiscoveryResponder(devices, log);
   for (const device of devices) await device.start();
   if (options.discovery !== false) await discovery.start();
+  const control =
+    options.controlPort === undefined
+      ? undefined
+      : await startControl({ port: options.controlPort, cameras: devices, log });
   const pacing = pacer.run();
   return {
     cameras: devices,
+    controlPort: control?.port,
     async close() {
+      await control?.close();
       pacer.close();
       await discovery.close();
       await Promise.all(devices.map((device) => device.stop()));

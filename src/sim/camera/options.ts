@@ -101,6 +101,8 @@ export interface VirtualCamerasOptions {
   cameras: VirtualCameraOptions[];
   /** Answer WS-Discovery (UDP 3702); default true. */
   discovery?: boolean;
+  /** Port on 127.0.0.1 at which faults can be switched by HTTP (see control.ts); 0: any free one; default none. */
+  controlPort?: number;
 }
 
 export interface LoginCount {
@@ -144,5 +146,7 @@ export interface VirtualStreamInfo {
 
 export interface VirtualCameras {
   readonly cameras: VirtualCamera[];
+  /** Undefined without `controlPort`. */
+  readonly controlPort: number | undefined;
   close(): Promise<void>;
 }

@@ -12,7 +12,7 @@ export type { Side } from './route.js';
 export { Picture } from './picture.js';
 
 /** Raised whenever the same options would give other pictures, so that cached encodings are not mistaken. */
-export const RENDERER_VERSION = 1;
+export const RENDERER_VERSION = 2;
 
 export interface SceneOptions {
   seed: number;

@@ -11,6 +11,8 @@ export interface PlanOptions {
 }
 
 const EVENT_S = 20;
+/** Besides the one whose turn it is. */
+const MAX_COMPANY = 3;
 /** Kept quiet at both ends of the loop, so that nothing jumps where it starts again. */
 const EDGE_S = 0.5;
 const COLOURS: ColourName[] = ['white', 'black', 'grey', 'red', 'blue', 'green', 'yellow'];
@@ -52,9 +54,9 @@ function fillSpell(objects: SceneObject[], spell: { start: number; end: number }
     if (next === undefined) break;
     objects.push(next.object);
     covered = Math.max(covered + 0.5, next.outS);
-    // Often somebody else is about as well.
-    if (random.next() < 0.45) {
-      const company = bestFit(objects, Math.max(spell.start, covered - 4), spell.end, random);
+    // Often others are about as well.
+    for (let more = 0; more < MAX_COMPANY && random.next() < 0.65; more++) {
+      const company = bestFit(objects, random.between(spell.start, covered - 1), spell.end, random);
       if (company !== undefined) objects.push(company.object);
     }
   }
