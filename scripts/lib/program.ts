@@ -15,14 +15,23 @@ export interface Program<Ready> {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
+export interface StartOptions {
+  input?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Network namespace to run in. */
+  namespace?: string;
+  /** Another Node, or flags for it: for profiles. */
+  node?: string;
+  nodeArgs?: string[];
+}
+
 /** Starts a long-running `bluelight` command. It dies with this process. */
-export function start<Ready>(
-  args: string[],
-  options: { input?: string; env?: NodeJS.ProcessEnv; node?: string; nodeArgs?: string[] } = {},
-): Program<Ready> {
+export function start<Ready>(args: string[], options: StartOptions = {}): Program<Ready> {
   const node = [options.node ?? process.execPath, ...(options.nodeArgs ?? [])];
   const command = ['--pdeathsig', 'KILL', '--', ...node, BLUELIGHT, '--json', ...args];
-  const child = spawn('setpriv', command, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
+  const within = options.namespace === undefined ? [] : ['ip', 'netns', 'exec', options.namespace];
+  const [program = '', ...rest] = [...within, 'setpriv', ...command];
+  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-2_000_000)));
   child.stdin.on('error', () => undefined);
