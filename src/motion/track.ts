@@ -34,6 +34,8 @@ export interface Track extends Box {
   confirmedAt: number | undefined;
   /** How much of the cells stays the same from frame to frame (intersection over union), smoothed over 1.5 s. */
   steady: number;
+  /** Share of its cells that changes from frame to frame, smoothed over 5 s. */
+  restless: number;
   /** Where it has been lingering, and since when. */
   anchorX: number;
   anchorY: number;
@@ -78,6 +80,7 @@ export function newTrack(id: number, blob: Blob, tMs: number): Track {
     lightSince: blob.light ? tMs : undefined,
     confirmedAt: undefined,
     steady: 0.5,
+    restless: 0,
     anchorX: blob.x,
     anchorY: blob.y,
     anchored: tMs,

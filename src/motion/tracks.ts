@@ -9,6 +9,7 @@ const SMALL = 40;
 const LINGER = 3;
 const KEEP_AREA = 4;
 const STEADY_SECONDS = 1.5;
+const RESTLESS_SECONDS = 5;
 const LOST_MS = 1_000;
 const LIGHT_MS = 1_500;
 const MOST = 64;
@@ -128,6 +129,7 @@ export class Tracker {
     track.last = tMs;
     track.observations++;
     track.bright += sign / area;
+    track.restless += (1 - Math.exp(-seconds / RESTLESS_SECONDS)) * (changed / area - track.restless);
     if (changed > CHANGED * area) {
       track.moving++;
       track.moved = tMs;
