@@ -56,6 +56,8 @@ export interface OpenedClip {
   sha256: string;
   manifest: SignedManifest;
   file: ClipFile;
+  /** To be called once, with the bytes that really went out: it completes the audit entry of this access. */
+  finished: (bytes: number) => Promise<void>;
 }
 
 export interface Clips {
@@ -215,8 +217,12 @@ class Engine implements Clips {
     if (clip === null) throw new BluelightError('CLIP_UNKNOWN', `there is no clip ${id}`);
     const prepared = await prepare(this.#prepare, clip, who, this.#stop.signal);
     if (prepared.do !== 'ready') throw notReady(prepared);
-    const { file, sha256, manifest } = prepared;
-    return { name: fileName(clip), bytes: file.bytes, sha256, manifest, file };
+    const { grant, file, sha256, manifest } = prepared;
+    const finished = (bytes: number): Promise<void> => {
+      const outcome = bytes === file.bytes ? 'done' : 'failed';
+      return this.#o.gate.finished(grant, { outcome, bytes, why: `clip ${id} read by a person` });
+    };
+    return { name: fileName(clip), bytes: file.bytes, sha256, manifest, file, finished };
   }
 
   /** Waits for the end of the range to be on disk, then hashes and signs; nothing is copied. */
