@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { toUtc } from '../../src/contract/primitives.js';
 import { FakeBox, type FakeCamera } from './fake-box.js';
-import { makeLoop } from './media.js';
+import { makeLoop, type Loop } from './media.js';
 
 const MINUTE = 60_000;
 
@@ -9,6 +9,15 @@ const MINUTE = 60_000;
 export function demoBox(videos: string[] = []): FakeBox {
   const now = Date.now();
   const names = ['Front door', 'Parking lot', 'Counter', 'Back alley'];
+  const loops = new Map<string, { main: Loop; sub: Loop }>();
+  const loopsOf = (source: string | undefined): { main: Loop; sub: Loop } => {
+    const known = loops.get(source ?? '') ?? {
+      main: makeLoop({ width: 1280, height: 720, seconds: 10, source }),
+      sub: makeLoop({ width: 640, height: 360, seconds: 10, source }),
+    };
+    loops.set(source ?? '', known);
+    return known;
+  };
   const cams = names.map((name, i): FakeCamera => {
     const path = videos[i];
     const source = path !== undefined && existsSync(path) ? path : undefined;
@@ -35,8 +44,7 @@ export function demoBox(videos: string[] = []): FakeBox {
     return {
       id: `cam-${i + 1}`,
       name,
-      main: makeLoop({ width: 1280, height: 720, seconds: 20, source }),
-      sub: makeLoop({ width: 640, height: 360, seconds: 20, source }),
+      ...loopsOf(source),
       spans,
       gapReason: i === 3 ? 'camera_offline' : 'stream_stalled',
       motion,

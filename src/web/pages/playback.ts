@@ -11,6 +11,8 @@ const LEAD_MS = 120_000;
 const REACH_MS = 30 * 60_000;
 const AHEAD_S = 40;
 const KEEP_S = 60;
+const TICK_MS = 200;
+const STALLED_TICKS = 3;
 
 export interface PlaybackEvents {
   /** Wall clock of the shown picture moved. */
@@ -35,6 +37,8 @@ export class PlaybackView {
   readonly #baseMs: number;
   readonly #tick: ReturnType<typeof setInterval>;
   #started = false;
+  #lastAt = -1;
+  #still = 0;
   #finished = false;
   #skipped = new Set<number>();
   #gaps: { fromMs: number; toMs: number; reason: string }[] = [];
@@ -55,7 +59,7 @@ export class PlaybackView {
     this.#toMs = Math.max(fromMs + 1000, Math.min(nowMs, fromMs + REACH_MS));
     this.#baseMs = fromMs - LEAD_MS;
     this.#feed = new Feed(video, (why) => events.failed(why, ''));
-    this.#tick = setInterval(() => this.#step(), 200);
+    this.#tick = setInterval(() => this.#step(), TICK_MS);
     void this.#read();
   }
 
@@ -155,7 +159,10 @@ export class PlaybackView {
 
   #skipHole(): void {
     const at = this.#video.currentTime;
-    if (this.#feed.ahead(at) > 0.15) return;
+    this.#still = at === this.#lastAt && !this.#video.paused ? this.#still + 1 : 0;
+    this.#lastAt = at;
+    // Before a hole a decoder may stop a few pictures early, because it waits for the ones behind them.
+    if (this.#feed.ahead(at) > (this.#still >= STALLED_TICKS ? 2 : 0.15)) return;
     const next = this.#feed.nextStart(at + 0.1);
     if (next === null || this.#skipped.has(next)) return;
     this.#skipped.add(next);
