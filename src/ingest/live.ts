@@ -1,4 +1,4 @@
-import type { Fragment, RunStart } from '../media/stream.js';
+import { TIMESCALE, type Fragment, type RunStart } from '../media/stream.js';
 
 /** What a viewer needs of a run. */
 export interface LiveRun {
@@ -65,6 +65,11 @@ export class LiveFan {
   }
 
   fragment(stream: string, fragment: Fragment): void {
+    const newest = this.#streams.get(stream);
+    // The camera's clock drifts against the box's: who comes later reckons from what is newest.
+    if (newest?.run !== undefined) {
+      newest.run = { ...newest.run, zeroMs: fragment.wallMs - fragment.decodeTime / (TIMESCALE / 1000) };
+    }
     this.take({ stream, kind: 'fragment', fragment: { key: fragment.key, bytes: fragment.bytes } });
   }
 
