@@ -30,7 +30,8 @@ export async function mosquitto(config: string[] = ['allow_anonymous true']): Pr
     port,
     url: `mqtt://127.0.0.1:${port}`,
     async start() {
-      child = spawn('/usr/sbin/mosquitto', ['-c', file], { stdio: 'ignore' });
+      // A failed test must not leave a broker behind.
+      child = spawn('setpriv', ['--pdeathsig', 'KILL', '/usr/sbin/mosquitto', '-c', file], { stdio: 'ignore' });
       await until(() => canConnect(port), 10_000);
     },
     async kill() {
