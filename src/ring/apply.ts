@@ -140,13 +140,14 @@ export class Applier {
     const sql = this.#tables.sql;
     sql.run(
       `update segments set state = :state, duration_ticks = :durationTicks, body_bytes = :bytes, body_sha256 = :sha256,
-         link = :link, recovered = :recovered, journal_number = :journalNumber where id = :id`,
+         prev = :prev, link = :link, recovered = :recovered, journal_number = :journalNumber where id = :id`,
       {
         id,
         state: CLOSED,
         durationTicks: record.durationTicks,
         bytes: record.bytes,
         sha256: Buffer.from(record.sha256, 'hex'),
+        prev: Buffer.from(record.prev, 'hex'),
         link,
         recovered: record.recovered ? 1 : 0,
         journalNumber,

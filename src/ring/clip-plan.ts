@@ -15,7 +15,7 @@ export function planFiles(tables: Tables, stream: StreamRow, fromMs: number, toM
     .sort((a, b) => a.id - b.id);
   const files: { file: PlannedFile; last: SegmentDetail }[] = [];
   for (const row of rows) {
-    const segment = planned(tables, stream, row);
+    const segment = planned(stream, row);
     const current = files.at(-1);
     if (current !== undefined && continues(current.last, row)) {
       current.file.segments.push(segment);
@@ -48,8 +48,8 @@ function continues(last: SegmentDetail, next: SegmentDetail): boolean {
   );
 }
 
-function planned(tables: Tables, stream: StreamRow, row: SegmentDetail): PlannedSegment {
-  const record = checkedRecord(tables, stream, row);
+function planned(stream: StreamRow, row: SegmentDetail): PlannedSegment {
+  const record = checkedRecord(stream, row);
   return {
     seq: seqOf(row.id),
     startMs: row.start_ms,

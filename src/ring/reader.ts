@@ -3,7 +3,7 @@ import { BluelightError, errorCode } from '../base/errors.js';
 import type { TimeRange } from '../contract/primitives.js';
 import type { Core } from './core.js';
 import { segmentId } from './layout.js';
-import { CLOSED, DAMAGED, endMs, GARBAGE, OPEN, type SegmentDetail } from './tables.js';
+import { DAMAGED, endMs, GARBAGE, OPEN, type SegmentDetail } from './tables.js';
 
 /** How many checked segments are remembered, so that a clip read in pieces is hashed once. */
 const REMEMBER = 64;
@@ -60,7 +60,7 @@ export class Reader {
       return this.#core.io.openRead(this.#core.path(stream, seq));
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
-      this.#markDamaged(row);
+      this.#core.tables.markDamaged(row.id);
       throw damaged(stream, seq);
     }
   }
@@ -72,21 +72,11 @@ export class Reader {
     const body = createHash('sha256').update(data.subarray(row.init_bytes)).digest();
     const whole = data.length === size && this.#core.io.size(fd) === size;
     if (!whole || !init.equals(row.init_sha256) || !body.equals(row.body_sha256 ?? Buffer.alloc(0))) {
-      this.#markDamaged(row);
+      this.#core.tables.markDamaged(row.id);
       throw damaged(stream, seq);
     }
     this.#checked.add(row.id);
     if (this.#checked.size > REMEMBER) this.#checked.delete(this.#checked.values().next().value!);
-  }
-
-  #markDamaged(row: SegmentDetail): void {
-    this.#core.tables.sql.transaction(() =>
-      this.#core.tables.sql.run('update segments set state = :damaged where id = :id and state = :closed', {
-        damaged: DAMAGED,
-        closed: CLOSED,
-        id: row.id,
-      }),
-    );
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Core } from './core.js';
 import { readState, setPosition } from './database.js';
 import type { JournalLine } from './journal.js';
+import { seqOf } from './layout.js';
+import { endMs } from './tables.js';
 
 /** Journal lines that one step applies: a few milliseconds. */
 const LINES_PER_STEP = 200;
@@ -18,6 +20,7 @@ export function bootstrap(core: Core): void {
     }
     setPosition(core.tables.sql, core.journal.position);
     if (numbers[0]! < from) saveProgress(core, { number: numbers[0]!, offset: 0 }, from);
+    else sealHeads(core);
   });
 }
 
@@ -36,6 +39,19 @@ function saveProgress(core: Core, at: { number: number; offset: number } | null,
      where id = 1`,
     { number: at?.number ?? null, offset: at?.offset ?? null, until: at === null ? null : until },
   );
+}
+
+/** Where the newest segments of a stream are deleted and their records too, only the carried-over head tells of them. */
+function sealHeads(core: Core): void {
+  for (const stream of core.tables.streams()) {
+    const toSeq = stream.next_seq - 1;
+    if (core.tables.linkOf(stream.id, toSeq) !== undefined) continue;
+    const newest = core.tables.newest(stream.id);
+    const fromSeq = newest === undefined ? 1 : seqOf(newest.id) + 1;
+    const atMs = newest === undefined ? 0 : endMs(newest);
+    const link = stream.head_link;
+    core.tables.prune({ streamId: stream.id, fromSeq, toSeq, fromMs: atMs, toMs: atMs, link, why: 'ring' });
+  }
 }
 
 /** Reads the older files of the journal into the index, in steps, while recording goes on. Survives a restart. */
@@ -74,6 +90,7 @@ export class Rebuild {
     this.#core.tables.sql.transaction(() => {
       for (const line of lines) this.#core.applier.apply(line.entry, line.at.number);
       saveProgress(this.#core, at, state.rebuild_until_number);
+      if (at === null) sealHeads(this.#core);
     });
     return at !== null;
   }

@@ -1,7 +1,7 @@
 import { recordLink, type SegmentRecord } from '../proof/chain.js';
 import { BluelightError } from '../base/errors.js';
 import { seqOf } from './layout.js';
-import type { SegmentDetail, StreamRow, Tables } from './tables.js';
+import type { SegmentDetail, StreamRow } from './tables.js';
 import { CLOCK_TRUST } from './types.js';
 
 /** What is known only when a segment is closed. */
@@ -39,16 +39,15 @@ export function recordOf(stream: Pick<StreamRow, 'name'>, row: SegmentDetail, cl
  * never served.
  * @throws BluelightError INDEX_CORRUPT
  */
-export function checkedRecord(tables: Tables, stream: StreamRow, row: SegmentDetail): SegmentRecord {
+export function checkedRecord(stream: StreamRow, row: SegmentDetail): SegmentRecord {
   const seq = seqOf(row.id);
-  const prev = tables.linkOf(stream.id, seq - 1);
-  if (prev !== undefined && row.duration_ticks !== null && row.body_bytes !== null && row.body_sha256 !== null) {
+  if (row.prev !== null && row.duration_ticks !== null && row.body_bytes !== null && row.body_sha256 !== null) {
     const record = recordOf(stream, row, {
       durationTicks: row.duration_ticks,
       bytes: row.body_bytes,
       sha256: row.body_sha256.toString('hex'),
       recovered: row.recovered === 1,
-      prev: prev.toString('hex'),
+      prev: row.prev.toString('hex'),
     });
     if (recordLink(record) === row.link?.toString('hex')) return record;
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { TimeRange } from '../contract/primitives.js';
 import type { Fragment, GapReason, RunStart } from '../media/stream.js';
+import { RingCheck, wrongHead, type CheckLevel } from './check.js';
 import { planFiles } from './clip-plan.js';
 import { ClockWatch } from './clock-watch.js';
 import { Core } from './core.js';
@@ -223,6 +224,19 @@ export class Ring implements RecorderHost {
     });
   }
 
+  /** Holds index and media against each other; call `step` on what is returned until it says false. */
+  check(level: CheckLevel): RingCheck {
+    return this.#read((core) => new RingCheck(core, level, this.clock));
+  }
+
+  /** Puts the index aside and builds it anew from journal and media, while recording goes on. */
+  rebuild(): void {
+    this.#read((core) => core);
+    const error = new BluelightError('INDEX_CORRUPT', 'the index is rebuilt on demand', { retryable: true });
+    this.#lose(error, 'disk_failed');
+    this.#repairIndex(error);
+  }
+
   /** One step of rebuilding the index; false when it is complete. `tick` makes steps by itself. */
   rebuildStep(): boolean {
     return this.#maintenance?.rebuildStep() ?? false;
@@ -267,14 +281,31 @@ export class Ring implements RecorderHost {
 
   #tryOpen(reason: GapReason): void {
     this.#next.open = this.clock.monotonic() + RETRY_OPEN_MS;
+    for (const again of [true, false]) {
+      try {
+        this.#openDisk(reason);
+        this.#problem = undefined;
+        this.#everOpen = true;
+        return;
+      } catch (error) {
+        if (diskTrouble(error) === undefined && !(error instanceof BluelightError)) throw error;
+        this.#closeQuietly();
+        this.#setProblem(diskError(error));
+        if (diskTrouble(error) !== 'index' || !again || !this.#quarantineIndex(error)) return;
+      }
+    }
+  }
+
+  /** Puts the index aside, never deletes it; the next opening builds it anew. False when the disk refuses. */
+  #quarantineIndex(error: unknown): boolean {
     try {
-      this.#openDisk(reason);
-      this.#problem = undefined;
-      this.#everOpen = true;
-    } catch (error) {
-      if (diskTrouble(error) === undefined && !(error instanceof BluelightError)) throw error;
-      this.#closeQuietly();
-      this.#setProblem(diskError(error));
+      const kept = quarantine(this.#options.directory, existsSync);
+      const log = { kept, error: errorMessage(error) };
+      this.#options.log.error(log, 'the index is damaged; it is rebuilt from the recordings');
+      return true;
+    } catch (refused) {
+      this.#setProblem(diskError(refused));
+      return false;
     }
   }
 
@@ -311,29 +342,20 @@ export class Ring implements RecorderHost {
     this.#space.tick(this.#limits, null);
   }
 
-  /** Opens ring.db; one that is damaged, of another disk or behind a lost journal is put aside and built anew. */
+  /** @throws BluelightError INDEX_CORRUPT, or what SQLite says of a damaged file */
   #openIndex(diskId: string, journal: Journal): Core {
     const { directory } = this.#options;
     const fresh = !existsSync(join(directory, INDEX_FILE));
+    const core = new Core(this.#options, diskId, openDatabase(directory, diskId), journal);
     try {
-      const core = new Core(this.#options, diskId, openDatabase(directory, diskId), journal);
-      try {
-        if (fresh) bootstrap(core);
-        else replayTail(core);
-        readState(core.tables.sql);
-        return core;
-      } catch (error) {
-        core.tables.sql.db.close();
-        throw error;
-      }
+      if (fresh) bootstrap(core);
+      else replayTail(core);
+      const wrong = wrongHead(core.tables, readState(core.tables.sql).rebuild_number !== null);
+      if (wrong === undefined) return core;
+      throw new BluelightError('INDEX_CORRUPT', `the head of ${wrong} is not its newest segment`);
     } catch (error) {
-      if (diskTrouble(error) !== 'index' || fresh) throw error;
-      const kept = quarantine(directory, existsSync);
-      this.#options.log.error(
-        { kept, error: errorMessage(error) },
-        'the index is damaged; it is rebuilt from the recordings',
-      );
-      return this.#openIndex(diskId, journal);
+      core.tables.sql.db.close();
+      throw error;
     }
   }
 
@@ -364,7 +386,7 @@ export class Ring implements RecorderHost {
       if (trouble === undefined) throw error;
       if (trouble === 'full' && this.#stopForRoom(recorder, error)) return;
       this.#lose(diskError(error), trouble === 'full' ? 'disk_full' : 'disk_failed');
-      if (trouble === 'index') this.#tryRepairIndex();
+      if (trouble === 'index') this.#repairIndex(error);
     }
   }
 
@@ -388,10 +410,8 @@ export class Ring implements RecorderHost {
     this.#next.open = this.clock.monotonic() + RETRY_OPEN_MS;
   }
 
-  #tryRepairIndex(): void {
-    const kept = quarantine(this.#options.directory, existsSync);
-    this.#options.log.error({ kept }, 'the index is damaged; it is rebuilt from the recordings');
-    this.#tryOpen('disk_failed');
+  #repairIndex(error: unknown): void {
+    if (this.#quarantineIndex(error)) this.#tryOpen('disk_failed');
   }
 
   #closeQuietly(): void {
@@ -427,7 +447,7 @@ export class Ring implements RecorderHost {
       // One unreadable block must not stop the recording: if the disk itself is gone, the next sync finds out.
       if (trouble === 'index' && this.#core !== undefined) {
         this.#lose(diskError(error), 'disk_failed');
-        this.#tryRepairIndex();
+        this.#repairIndex(error);
       }
       throw diskError(error);
     }

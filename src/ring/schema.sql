@@ -78,6 +78,8 @@ create table segments (
   -- Fragments only; the file is init + these bytes.
   body_bytes integer,
   body_sha256 blob check (body_sha256 is null or length(body_sha256) = 32),
+  -- Link of the record before it, and of its own: SHA-256 over the whole record, so that a row checks itself.
+  prev blob check (prev is null or length(prev) = 32),
   link blob check (link is null or length(link) = 32),
   recovered integer not null default 0,
   has_motion integer not null default 0,

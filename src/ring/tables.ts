@@ -35,6 +35,7 @@ export interface SegmentRow {
   duration_ticks: number | null;
   body_bytes: number | null;
   body_sha256: Buffer | null;
+  prev: Buffer | null;
   link: Buffer | null;
   recovered: number;
   has_motion: number;
@@ -163,6 +164,36 @@ export class Tables {
     return this.sql.one<SegmentRow>('select * from segments where state <> 1 and state = 0 and stream_id = :streamId', {
       streamId,
     });
+  }
+
+  /** Can the row be found by its time? */
+  inTimeIndex(row: SegmentRow): boolean {
+    const found = this.sql.one(
+      `select 1 from segments indexed by segments_by_time where stream_id = :stream and start_ms = :start and id = :id`,
+      { stream: row.stream_id, start: row.start_ms, id: row.id },
+    );
+    return found !== undefined;
+  }
+
+  /** Counts what the running totals claim; reads every row of the stream. */
+  countRows(streamNumber: number): { segments: number; durationMs: number } {
+    const sum = this.sql.one<{ n: number; ms: number | null }>(
+      `select count(*) as n, sum(cast(round(duration_ticks / 90.0) as integer)) as ms from segments
+       where id >= :from and id < :end and state <> 0`,
+      { from: segmentId(streamNumber, 0), end: segmentId(streamNumber + 1, 0) },
+    )!;
+    return { segments: sum.n, durationMs: sum.ms ?? 0 };
+  }
+
+  /** Its file no longer fits its hash: it is not served any more. */
+  markDamaged(id: number): void {
+    this.sql.transaction(() =>
+      this.sql.run('update segments set state = :damaged where id = :id and state = :closed', {
+        damaged: DAMAGED,
+        closed: CLOSED,
+        id,
+      }),
+    );
   }
 
   newest(streamNumber: number): SegmentRow | undefined {

@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.js';
+import { errorMessage } from '../base/errors.js';
+import type { Core } from './core.js';
+import { diskTrouble } from './disk-errors.js';
+import { readIfThere } from './disk-io.js';
+import { segmentId, seqOf } from './layout.js';
+import { checkedRecord } from './records.js';
+import type { SegmentRow, StreamRow, Tables } from './tables.js';
+
+export type CheckLevel = 'presence' | 'hash';
+
+export interface CheckFinding {
+  /**
+   * `row_without_file`, `file_without_row`, `damaged` (file does not fit its hash), `index` (row or chain does not fit),
+   * `totals` (running totals differ from the rows).
+   */
+  kind: 'row_without_file' | 'file_without_row' | 'damaged' | 'index' | 'totals';
+  stream: string;
+  seq: number | null;
+  message: string;
+}
+
+export interface CheckProgress {
+  done: boolean;
+  checked: number;
+  total: number;
+  bytes: number;
+  /** At the present speed; null before there is one. */
+  remainingMs: number | null;
+  findings: CheckFinding[];
+}
+
+/** So many findings are listed; a disk that lost everything must not fill the memory. */
+const MAX_FINDINGS = 1_000;
+const ROWS_AT_ONCE = 100;
+
+/**
+ * Holds index and media against each other: rows without files, files without rows, hashes, links. Works in steps, so
+ * that it can run beside recording. Reports; changes nothing but the state of segments that are found damaged.
+ */
+export class RingCheck {
+  readonly #core: Core;
+  readonly #clock: Clock;
+  readonly #work: Generator<number>;
+  readonly #startedMono: number;
+  readonly #total: number;
+  #checked = 0;
+  #bytes = 0;
+  #done = false;
+  readonly #findings: CheckFinding[] = [];
+  /** A row or a link that does not fit: the index must be rebuilt. */
+  indexDamaged = false;
+
+  constructor(core: Core, level: CheckLevel, clock: Clock) {
+    this.#core = core;
+    this.#clock = clock;
+    this.#startedMono = clock.monotonic();
+    this.#total = core.tables.streams().reduce((sum, stream) => sum + stream.segments, 0);
+    this.#work = this.#run(level);
+  }
+
+  get progress(): CheckProgress {
+    const elapsed = this.#clock.monotonic() - this.#startedMono;
+    const rest = Math.max(0, this.#total - this.#checked);
+    return {
+      done: this.#done,
+      checked: this.#checked,
+      total: this.#total,
+      bytes: this.#bytes,
+      remainingMs: this.#checked === 0 ? null : Math.round((elapsed / this.#checked) * rest),
+      findings: this.#findings,
+    };
+  }
+
+  /** Works for about `budgetMs`; false when everything was checked. */
+  step(budgetMs: number): boolean {
+    const until = this.#clock.monotonic() + budgetMs;
+    do {
+      const next = this.#work.next();
+      if (next.done === true) {
+        this.#done = true;
+        return false;
+      }
+      this.#checked += next.value;
+    } while (this.#clock.monotonic() < until);
+    return true;
+  }
+
+  *#run(level: CheckLevel): Generator<number> {
+    for (const stream of this.#core.tables.streams()) {
+      yield* this.#rows(stream, level);
+      yield* this.#files(stream.name);
+    }
+  }
+
+  *#rows(stream: StreamRow, level: CheckLevel): Generator<number> {
+    let from = segmentId(stream.id, 0);
+    for (;;) {
+      const rows = this.#core.tables.settledFrom(stream.id, from, ROWS_AT_ONCE);
+      for (const row of rows) {
+        this.#row(stream, row, level);
+        yield 1;
+      }
+      if (rows.length < ROWS_AT_ONCE) break;
+      from = rows.at(-1)!.id + 1;
+    }
+    this.#totals(stream);
+  }
+
+  #row(stream: StreamRow, row: SegmentRow, level: CheckLevel): void {
+    const seq = seqOf(row.id);
+    const detail = this.#core.tables.detail(row.id);
+    // Evicted since the list was made.
+    if (detail === undefined) {
+      if (this.#core.tables.segment(row.id) !== undefined) this.#index(stream, seq, 'its run or init is missing');
+      return;
+    }
+    try {
+      checkedRecord(stream, detail);
+    } catch (error) {
+      if (diskTrouble(error) !== 'index') throw error;
+      return this.#index(stream, seq, errorMessage(error));
+    }
+    const before = this.#core.tables.linkOf(stream.id, seq - 1);
+    if (before !== undefined && !before.equals(row.prev!))
+      return this.#index(stream, seq, 'it does not continue the chain');
+    if (!this.#core.tables.inTimeIndex(row)) return this.#index(stream, seq, 'the index by time does not know it');
+    const path = this.#core.path(stream.name, seq);
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) return this.#add('row_without_file', stream.name, seq, 'its file is missing');
+    const wanted = detail.init_bytes + (row.body_bytes ?? 0);
+    if (size !== wanted) return this.#damaged(row, stream.name, `its file has ${size} bytes instead of ${wanted}`);
+    this.#bytes += size;
+    if (level === 'presence') return;
+    const data = readIfThere(this.#core.io, path);
+    const body = createHash('sha256')
+      .update(data?.subarray(detail.init_bytes) ?? '')
+      .digest();
+    const init = createHash('sha256')
+      .update(data?.subarray(0, detail.init_bytes) ?? '')
+      .digest();
+    if (!body.equals(row.body_sha256 ?? Buffer.alloc(0)) || !init.equals(detail.init_sha256)) {
+      this.#damaged(row, stream.name, 'its file does not fit its hash');
+    }
+  }
+
+  #damaged(row: SegmentRow, stream: string, message: string): void {
+    this.#core.tables.markDamaged(row.id);
+    this.#add('damaged', stream, seqOf(row.id), message);
+  }
+
+  #index(stream: StreamRow, seq: number, message: string): void {
+    this.indexDamaged = true;
+    this.#add('index', stream.name, seq, message);
+  }
+
+  #totals(stream: StreamRow): void {
+    const now = this.#core.tables.streamById(stream.id);
+    const counted = this.#core.tables.countRows(stream.id);
+    if (now.segments !== counted.segments || now.duration_ms !== counted.durationMs) {
+      this.indexDamaged = true;
+      this.#add('totals', stream.name, null, `${now.segments} segments are counted, ${counted.segments} are there`);
+    }
+  }
+
+  *#files(stream: string): Generator<number> {
+    const root = join(this.#core.directory, 'media', stream);
+    if (statSync(root, { throwIfNoEntry: false }) === undefined) return;
+    const id = this.#core.tables.stream(stream)!.id;
+    for (const bucket of readdirSync(root)) {
+      for (const name of readdirSync(join(root, bucket))) {
+        const seq = Number(/^(\d+)\.mp4$/.exec(name)?.[1] ?? 0);
+        if (seq > 0 && this.#core.tables.segment(segmentId(id, seq)) !== undefined) continue;
+        this.#add('file_without_row', stream, seq > 0 ? seq : null, `no row knows ${bucket}/${name}`);
+      }
+      yield 0;
+    }
+  }
+
+  #add(kind: CheckFinding['kind'], stream: string, seq: number | null, message: string): void {
+    if (this.#findings.length < MAX_FINDINGS) this.#findings.push({ kind, stream, seq, message });
+  }
+}
+
+/**
+ * Held against each other at every start, two rows per stream: the newest row must be the head of the chain. A wrong
+ * number here would let the chain fork.
+ * @returns the stream in which they differ
+ */
+export function wrongHead(tables: Tables, rebuilding: boolean): string | undefined {
+  return tables.streams().find((stream) => {
+    const newest = tables.newest(stream.id);
+    if (newest !== undefined && seqOf(newest.id) >= stream.next_seq) return true;
+    const link = tables.linkOf(stream.id, stream.next_seq - 1);
+    // Rows of a rebuild that is under way are not all there yet.
+    if (link === undefined && rebuilding) return false;
+    return link === undefined || !link.equals(stream.head_link);
+  })?.name;
+}
