@@ -7,14 +7,15 @@ import { flatten } from './calls.js';
 /** Root of the store thread: opens state.db and answers calls, one after the other. */
 if (parentPort === null) throw new BluelightError('INTERNAL', 'the store runs in a thread of its own');
 const options = workerData as StateDbOptions;
-let open: StateDb | undefined;
+/** Filled by the first call. */
+const state: { db?: StateDb } = {};
 
 // Opened by a call and not at the top, so that a failure reaches the caller with its code and its fix.
 const api: Api = {
   open: () => {
-    open ??= new StateDb(options);
-    Object.assign(api, flatten(open.tables));
+    state.db ??= new StateDb(options);
+    Object.assign(api, flatten(state.db.tables));
   },
-  close: () => open?.close(),
+  close: () => state.db?.close(),
 };
 serve(parentPort, api);
