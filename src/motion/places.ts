@@ -18,15 +18,10 @@ const MOST = 16;
 export class Places {
   #places: Place[] = [];
 
-  mark(track: Track, tMs: number): void {
+  mark(track: Track, tMs: number, swung: boolean): void {
     this.#places = this.#places.filter((place) => place.until > tMs);
-    const box: Place = {
-      x0: Math.min(track.x0, track.roam.x0) - MARGIN,
-      y0: Math.min(track.y0, track.roam.y0) - MARGIN,
-      x1: Math.max(track.x1, track.roam.x1) + MARGIN,
-      y1: Math.max(track.y1, track.roam.y1) + MARGIN,
-      until: tMs + REMEMBERED_MS,
-    };
+    // Where it is now, and where it has been if it swings; not the way on which it came.
+    const box: Place = { ...grown(swung ? unite(track, track.roam) : track), until: tMs + REMEMBERED_MS };
     for (const place of this.#places) {
       if (box.x0 > place.x1 || box.x1 < place.x0 || box.y0 > place.y1 || box.y1 < place.y0) continue;
       const joined = { ...unite(place, box), until: box.until };
@@ -39,7 +34,7 @@ export class Places {
 
   /** Whether all the track has done was in one such place. */
   confine(track: Track, tMs: number): boolean {
-    const { x0, y0, x1, y1 } = track.roam;
+    const { x0, y0, x1, y1 } = unite(track, track.roam);
     return this.#places.some(
       (place) => place.until > tMs && x0 >= place.x0 && x1 <= place.x1 && y0 >= place.y0 && y1 <= place.y1,
     );
@@ -57,6 +52,10 @@ function unite(a: Box, b: Box): Box {
     x1: Math.max(a.x1, b.x1),
     y1: Math.max(a.y1, b.y1),
   };
+}
+
+function grown(box: Box): Box {
+  return { x0: box.x0 - MARGIN, y0: box.y0 - MARGIN, x1: box.x1 + MARGIN, y1: box.y1 + MARGIN };
 }
 
 function sizeOf(box: Box): number {

@@ -158,8 +158,9 @@ export class Tracker {
       const track = this.tracks[i]!;
       const lost = tMs - track.last >= LOST_MS;
       const light = track.lightSince !== undefined && tMs - track.lightSince >= LIGHT_MS;
-      const restless = flickers(track, tMs) || swings(track, tMs);
-      if (restless) this.places.mark(track, tMs);
+      const swung = swings(track, tMs);
+      const restless = swung || flickers(track, tMs);
+      if (restless) this.places.mark(track, tMs, swung);
       if (lost || light || restless) this.tracks.splice(i, 1);
     }
   }
