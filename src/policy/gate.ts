@@ -11,10 +11,11 @@ import { decide, holdsUntil } from './decide.js';
 import { leaseMs } from './lease.js';
 import { Repeats } from './repeats.js';
 import { Sharing, type SharingTables } from './sharing.js';
+import type { Approved } from './state.js';
 import { ClockLease, NO_TERMS, readTerms, type TermsInForce } from './terms.js';
 
 export interface GatePorts {
-  tables: SharingTables & Pick<TableCalls, 'audit' | 'policies'>;
+  tables: SharingTables & Pick<TableCalls, 'audit' | 'policies' | 'keys'>;
   /** Text of the policy file; null: there is none. */
   readPolicyFile(): Promise<string | null>;
   /** Whether the wall clock is known to be right (NTP, the center's time). */
@@ -49,6 +50,7 @@ export class Gate {
   readonly #listeners = new Set<() => void>();
   readonly #stops: (() => void)[] = [];
   #terms: TermsInForce = NO_TERMS;
+  #reading: Promise<void> = Promise.resolve();
 
   private constructor(ports: GatePorts) {
     this.#ports = ports;
@@ -75,6 +77,11 @@ export class Gate {
 
   get terms(): TermsInForce {
     return this.#terms;
+  }
+
+  /** Whether hours and ends can be told at this moment. */
+  clockHolds(): boolean {
+    return this.#lease.holds();
   }
 
   pausedUntil(): number | null {
@@ -149,18 +156,29 @@ export class Gate {
     await this.#audit({ ...entry, id: ulid(now), atMs: now });
   }
 
-  /** Reads terms and file anew. */
-  async reload(): Promise<void> {
+  /** Reads terms and file anew; one reading after the other, so that an old one never comes last. */
+  reload(): Promise<void> {
+    const next = this.#reading.then(() => this.#read());
+    // Whoever called hears of the failure; the next reading starts whatever came of this one.
+    this.#reading = next.catch(() => undefined);
+    return next;
+  }
+
+  async #read(): Promise<void> {
     const { tables, readPolicyFile, log } = this.#ports;
     const before = this.#terms;
-    const now = await readTerms({ accepted: () => tables.policies.accepted(), readFile: readPolicyFile }, before);
+    const now = await readTerms(
+      { accepted: () => tables.policies.accepted(), keys: tables.keys, readFile: readPolicyFile },
+      before,
+    );
     this.#terms = now;
+    const other = now.sha256 !== before.sha256 || now.source !== before.source;
+    if (other) this.#changed();
     if (now.error !== null && now.error.message !== before.error?.message) {
       log.error({ code: now.error.code, fix: now.error.fix }, now.error.message);
       await this.#notePolicy('failed', now.error.code, now.error.message);
     }
-    if (now.sha256 === before.sha256 && now.source === before.source) return;
-    this.#changed();
+    if (!other) return;
     const version = now.document === null ? 'none' : `version ${now.document.version}`;
     log.info({ source: now.source, sha256: now.sha256 }, `policy in force: ${version}`);
     await this.#notePolicy('done', null, `policy in force: ${version} (${now.source})`);
@@ -216,6 +234,12 @@ export class Gate {
     this.#changed();
     await written;
     await this.#noteBy(by, 'policy', 'technician', 'pictures for the technician', { untilMs: until });
+  }
+
+  /** The owner's answer to a request of ask mode, written before. */
+  approve(approved: Approved): void {
+    this.#sharing.approve(approved);
+    this.#changed();
   }
 
   async setEnrolment(value: 'none' | 'pending' | 'active' | 'ended', by: Party, reason: string): Promise<void> {

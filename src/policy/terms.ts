@@ -2,11 +2,15 @@ import type { Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { PolicyDocument } from '../contract/policy.js';
 import type { StoredPolicy } from '../store/policies.js';
+import type { TableCalls } from '../store/calls.js';
 import { readPolicy } from './document.js';
+import { openStored } from './signed.js';
 
 export interface TermsPorts {
   /** In force because the authority signed it; null: none. */
   accepted(): Promise<StoredPolicy | null>;
+  /** The public keys whose signature counts. */
+  keys: Pick<TableCalls, 'keys'>['keys'];
   /** Text of the policy file; null: there is none. */
   readFile(): Promise<string | null>;
 }
@@ -23,22 +27,24 @@ export interface TermsInForce {
 export const NO_TERMS: TermsInForce = { document: null, source: 'none', sha256: null, error: null };
 
 /**
- * Reads the terms anew. Signed ones count before the file. A file that cannot be read leaves in force what was in
+ * Reads the terms anew. Signed ones count before the file, which then counts no more. A file that cannot be read leaves in force what was in
  * force; a file that is gone ends sharing.
  */
 export async function readTerms(ports: TermsPorts, before: TermsInForce): Promise<TermsInForce> {
   try {
     const signed = await ports.accepted();
     if (signed !== null) {
-      const read = readPolicy(signed.document, `policy version ${signed.version}`);
-      return { document: read.document, source: 'signed', sha256: signed.sha256, error: null };
+      const read = await openStored(signed, ports.keys);
+      return { document: read.document, source: 'signed', sha256: read.sha256, error: null };
     }
     const text = await ports.readFile();
     if (text === null) return NO_TERMS;
     const read = readPolicy(text, 'the policy file');
     return { document: read.document, source: 'file', sha256: read.sha256, error: null };
   } catch (error) {
-    return { ...before, error: asBluelight(error) };
+    const wrong = asBluelight(error);
+    // Terms without a good signature were put there by somebody else: that is no slip to be patient with.
+    return wrong.code === 'POLICY_UNSIGNED' ? { ...NO_TERMS, error: wrong } : { ...before, error: wrong };
   }
 }
 

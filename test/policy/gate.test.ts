@@ -188,8 +188,8 @@ test('without an audit row there is no grant', async () => {
 });
 
 function proxied(ports: GatePorts) {
-  const { audit, policies, pauses, emergencies, approvals, kv } = ports.tables;
-  return { audit, policies, pauses, emergencies, approvals, kv };
+  const { audit, policies, keys, pauses, emergencies, approvals, kv } = ports.tables;
+  return { audit, policies, keys, pauses, emergencies, approvals, kv };
 }
 
 async function lateBreaking(ports: GatePorts) {

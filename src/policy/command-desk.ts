@@ -1,0 +1,392 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
+import type { Log } from '../base/log.js';
+import {
+  COMMANDS,
+  type Command,
+  type CommandArgs,
+  type CommandName,
+  type FootageCommand,
+  type JobMessage,
+} from '../contract/commands.js';
+import type { Grant } from '../contract/grant.js';
+import type { AccessRequest, Party } from '../contract/policy.js';
+import { toUtc, type TimeRange } from '../contract/primitives.js';
+import type { TableCalls } from '../store/calls.js';
+import type { Job } from '../store/jobs.js';
+import type { Approval } from '../store/policies.js';
+import type { Asks } from './asks.js';
+import { partyColumns } from './audit-note.js';
+import { admitCommand, admitOperators, CommandRefused, type Admitted, type Bound } from './command-admission.js';
+import { commandTargets } from './command-targets.js';
+import type { Gate } from './gate.js';
+import { RefusalLog } from './refusal-log.js';
+
+export type OperatorParty = Extract<Party, { kind: 'operator' }>;
+
+interface Call<N extends CommandName> {
+  job: Job;
+  args: CommandArgs<N>;
+  party: OperatorParty;
+  /** Aborts when the job is cancelled. */
+  signal: AbortSignal;
+  /** Tells the center how it goes on. */
+  progress(progress: unknown): Promise<void>;
+}
+interface FootageCall<N extends FootageCommand> extends Call<N> {
+  /** One per camera that may be seen. */
+  grants: readonly Grant[];
+  /** What may not, and why. */
+  refused: readonly Refused[];
+}
+
+/**
+ * What carries a command out. Its result is the job's; what it throws is the job's error. It may be called again for
+ * the same job after a restart, so it must take up what is there. A command that shows footage gets grants; there is
+ * no other way to them.
+ */
+export type Handlers = {
+  [N in CommandName]?: (call: N extends FootageCommand ? FootageCall<N> : Call<N>) => Promise<unknown>;
+};
+
+export interface Refused {
+  camera: string;
+  code: string;
+  message: string;
+}
+
+export interface DeskPorts {
+  tables: Pick<TableCalls, 'jobs' | 'operators' | 'approvals' | 'kv'>;
+  gate: Gate;
+  asks: Pick<Asks, 'ask'>;
+  clock: Clock;
+  log: Log;
+  bound(): Bound | null;
+  handlers: Handlers;
+  /** For the topic of the job. */
+  publish(message: JobMessage): void | Promise<void>;
+}
+
+const MOST_RUNNING = 64;
+/** Ended jobs are kept for repeated commands; longer than any command lives. */
+const KEEP_MS = 30 * 24 * 3_600_000;
+const NEWEST_ISSUED = 'commands.newestIssuedMs';
+const DENIALS = new Set([
+  'POLICY_DENIED',
+  'OUTSIDE_HOURS',
+  'PAUSED_BY_OWNER',
+  'OWNER_APPROVAL_REQUIRED',
+  'NOT_ENROLLED',
+]);
+
+/** Takes the commands of the center: checks, asks the gate, carries out once, answers always the same. */
+export class CommandDesk {
+  readonly #ports: DeskPorts;
+  readonly #refusals: RefusalLog;
+  readonly #running = new Map<string, AbortController>();
+
+  constructor(ports: DeskPorts) {
+    this.#ports = ports;
+    this.#refusals = new RefusalLog(ports.clock, (note) => ports.gate.note(note));
+  }
+
+  /** Takes up what a stop of the agent interrupted. */
+  async resume(): Promise<void> {
+    const { jobs } = this.#ports.tables;
+    await jobs.prune({ beforeMs: this.#ports.clock.now() - KEEP_MS });
+    for (const job of await jobs.open()) {
+      if (!(await this.#waitsForOwner(job.id))) await this.#run(job);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#refusals.close();
+  }
+
+  /** A message on a `cmd/` topic. Never rejects for what is in it; resolves when the command has come to its end. */
+  async take(text: string): Promise<void> {
+    const { tables, clock, gate } = this.#ports;
+    let admitted: Admitted;
+    try {
+      admitted = await admitCommand(text, this.#ports.bound(), await this.#now(), (who) => tables.operators.get(who));
+    } catch (error) {
+      if (!(error instanceof CommandRefused)) throw error;
+      return this.#refuse(error);
+    }
+    const { command } = admitted;
+    if (this.#running.size >= MOST_RUNNING) {
+      return this.#refuse(new CommandRefused('BUSY', `${MOST_RUNNING} commands are being carried out`, command));
+    }
+    const taken = await tables.jobs.take(newJob(admitted, text, clock.now()));
+    if (taken.job.fingerprint !== fingerprint(text)) {
+      return this.#refuse(new CommandRefused('DUPLICATE', 'this job id was used for another command', command));
+    }
+    // The same command again: the same answer, and nothing is done twice.
+    if (!taken.added) return this.#publish(taken.job);
+    await this.#remember(Date.parse(command.issuedAt));
+    await gate.note({ ...this.#row(taken.job), outcome: 'granted', reason: command.reason });
+    await this.#run(taken.job);
+  }
+
+  /** The signed list of operators. */
+  async takeOperators(text: string): Promise<void> {
+    const { tables, gate, clock } = this.#ports;
+    try {
+      const bound = this.#ports.bound();
+      const message = admitOperators(text, bound);
+      const key = `operators.version.${bound!.centerKeys[0] ?? ''}`;
+      const before = await tables.kv.get(key);
+      if (typeof before === 'number' && message.version <= before) return;
+      await tables.operators.replace({ atMs: clock.now(), operators: message.operators });
+      await tables.kv.put({ key, value: message.version });
+      const reason = `${message.operators.length} operators are enrolled (version ${message.version})`;
+      await gate.note({ kind: 'config', outcome: 'done', party: 'center', door: 'mqtt', action: 'operators', reason });
+    } catch (error) {
+      if (!(error instanceof CommandRefused)) throw error;
+      await this.#refuse(error);
+    }
+  }
+
+  /** The owner answered a request, or nobody did. */
+  async answered(approval: Approval): Promise<void> {
+    if (approval.job === null || (await this.#waitsForOwner(approval.job))) return;
+    const job = await this.#ports.tables.jobs.get(approval.job);
+    if (job !== null && job.doneMs === null) await this.#run(job, approval.state !== 'approved');
+  }
+
+  /**
+   * @param lastAnswerNo the owner said no, or nothing: he is not asked again
+   */
+  async #run(job: Job, lastAnswerNo = false): Promise<void> {
+    if (this.#running.has(job.id)) return;
+    this.#running.set(job.id, new AbortController());
+    try {
+      const now = this.#ports.clock.now();
+      if (job.expiresMs <= now && job.state === 'QUEUED' && !lastAnswerNo) {
+        return await this.#end(
+          job,
+          'TIMED_OUT',
+          null,
+          new BluelightError('EXPIRED', 'its time ran out before it began'),
+        );
+      }
+      await this.#carryOut(job, lastAnswerNo);
+    } catch (error) {
+      const state = DENIALS.has(errorCode(error) ?? '') ? 'REJECTED' : 'FAILED';
+      await this.#end(job, state, null, error);
+    } finally {
+      this.#running.delete(job.id);
+    }
+  }
+
+  async #carryOut(job: Job, lastAnswerNo: boolean): Promise<void> {
+    const name = job.name as CommandName;
+    const handler = (this.#ports.handlers[name] ?? this.#ownHandlers()[name]) as
+      ((call: unknown) => Promise<unknown>) | undefined;
+    if (handler === undefined) {
+      throw new BluelightError('UNSUPPORTED', `this box does not carry out ${name}`);
+    }
+    const party = partyOf(job);
+    const access = COMMANDS[name].access;
+    let reached: { grants: Grant[]; refused: Refused[] } | undefined;
+    if (access !== null) {
+      const asked = await this.#askGate(job, party, lastAnswerNo);
+      if (asked === 'waiting') return;
+      reached = asked;
+    }
+    await this.#progress(job, job.progress);
+    const progress = (value: unknown): Promise<void> => this.#progress(job, value);
+    const { signal } = this.#running.get(job.id)!;
+    const result = await handler({ job, args: job.args, party, signal, progress, ...reached });
+    await this.#end(job, 'SUCCEEDED', result, null);
+  }
+
+  /** Grants for what may be seen; `waiting` if the owner was asked. @throws the refusal, if nothing may be seen */
+  async #askGate(
+    job: Job,
+    party: OperatorParty,
+    lastAnswerNo: boolean,
+  ): Promise<{ grants: Grant[]; refused: Refused[] } | 'waiting'> {
+    const { gate, clock } = this.#ports;
+    const requests = commandTargets(job, clock.now()).map((target) => accessRequest(job, party, target));
+    const asks = requests.filter((request) => {
+      const answer = gate.preview(request);
+      return !answer.allow && answer.code === 'OWNER_APPROVAL_REQUIRED';
+    });
+    if (asks.length > 0 && !lastAnswerNo) return this.#askOwner(job, asks);
+    const grants: Grant[] = [];
+    const refused: Refused[] = [];
+    let first: BluelightError | undefined;
+    for (const request of requests) {
+      try {
+        grants.push(await gate.authorise(request));
+      } catch (error) {
+        if (!(error instanceof BluelightError) || error.retryable) throw error;
+        first ??= error;
+        refused.push({ camera: request.camera, code: error.code, message: error.message });
+      }
+    }
+    if (grants.length === 0 && first !== undefined) throw first;
+    return { grants, refused };
+  }
+
+  async #askOwner(job: Job, requests: AccessRequest[]): Promise<'waiting'> {
+    const approvals: string[] = [];
+    for (const request of requests) approvals.push((await this.#ports.asks.ask(request, job.id)).id);
+    await this.#publish(await this.#update(job, 'QUEUED', { waiting: 'owner', approvals }));
+    return 'waiting';
+  }
+
+  async #waitsForOwner(job: string): Promise<boolean> {
+    const waiting = await this.#ports.tables.approvals.list({ state: 'waiting', limit: 1_000 });
+    return waiting.some((approval) => approval.job === job);
+  }
+
+  async #progress(job: Job, progress: unknown): Promise<void> {
+    await this.#publish(await this.#update(job, 'IN_PROGRESS', progress));
+  }
+
+  #update(job: Job, state: Job['state'], progress: unknown): Promise<Job> {
+    return this.#ports.tables.jobs.update({ id: job.id, atMs: this.#ports.clock.now(), state, progress });
+  }
+
+  /** Commands that end another job need nothing but the desk. */
+  #ownHandlers(): Handlers {
+    const cancel = (call: { args: { job: string }; party: OperatorParty }): Promise<unknown> =>
+      this.#cancel(call.args.job, call.party);
+    return { 'clip.cancel': cancel, 'live.stop': cancel, 'sighting.unwatch': cancel };
+  }
+
+  async #cancel(id: string, by: OperatorParty): Promise<unknown> {
+    const { tables, clock } = this.#ports;
+    const job = await tables.jobs.get(id);
+    if (job === null || job.agency !== by.agency) {
+      throw new BluelightError('JOB_UNKNOWN', `there is no job ${id}`, { fix: 'check the id of the job' });
+    }
+    if (job.doneMs !== null) return { job: id, state: job.state };
+    const ended = await tables.jobs.update({ id, atMs: clock.now(), state: 'CANCELED' });
+    this.#running.get(id)?.abort(new BluelightError('CANCELED', `cancelled by ${by.operator}`));
+    await this.#publish(ended);
+    return { job: id, state: ended.state };
+  }
+
+  async #end(job: Job, state: Job['state'], result: unknown, error: unknown): Promise<void> {
+    const { tables, gate, clock, log } = this.#ports;
+    // Cancelled while it ran: that was its end, and the center knows.
+    if ((await tables.jobs.get(job.id))?.doneMs !== null) return;
+    const told = error === null ? null : { code: errorCode(error) ?? 'INTERNAL', message: errorMessage(error) };
+    const ended = await tables.jobs.update({
+      id: job.id,
+      atMs: clock.now(),
+      state,
+      result,
+      error: told === null ? null : { ...told, retryable: error instanceof BluelightError && error.retryable },
+    });
+    if (told !== null)
+      log.info({ job: job.id, command: job.name, code: told.code }, `command not done: ${told.message}`);
+    const outcome = told === null ? 'done' : state === 'REJECTED' ? 'refused' : 'failed';
+    await gate.note({ ...this.#row(job), outcome, code: told?.code ?? null, reason: told?.message ?? job.reason });
+    await this.#publish(ended);
+  }
+
+  async #refuse(error: CommandRefused): Promise<void> {
+    const { command } = error;
+    await this.#refusals.add({
+      kind: 'command',
+      outcome: 'refused',
+      party: command?.by.operator ?? 'unknown',
+      agency: command?.by.agency ?? null,
+      role: command?.by.role ?? null,
+      door: 'mqtt',
+      action: command?.name.slice(0, 40) ?? 'unknown',
+      code: error.code,
+      reason: error.message,
+      caseNo: command?.case ?? null,
+      detail: command === null ? null : { job: command.jobId, why: command.reason },
+    });
+    // Without a good signature nobody is answered: the job id is as forged as the rest.
+    if (command === null) return;
+    await this.#ports.publish({
+      schema: 1,
+      jobId: command.jobId,
+      name: command.name,
+      state: 'REJECTED',
+      progress: null,
+      result: null,
+      error: { code: error.code, message: error.message, retryable: error.code === 'BUSY' },
+      ts: toUtc(this.#ports.clock.now()),
+    });
+  }
+
+  async #publish(job: Job): Promise<void> {
+    const { id: jobId, name, state, progress, result } = job;
+    const error = job.error as JobMessage['error'];
+    await this.#ports.publish({
+      schema: 1,
+      jobId,
+      name,
+      state,
+      progress,
+      result,
+      error,
+      ts: toUtc(this.#ports.clock.now()),
+    });
+  }
+
+  #row(job: Job) {
+    const party = partyColumns(partyOf(job));
+    return { kind: 'command', ...party, door: 'mqtt', action: job.name, caseNo: job.caseNo, detail: { job: job.id } };
+  }
+
+  /** While the clock is not trusted, it is at least as late as the newest command that was taken. */
+  async #now(): Promise<number> {
+    const now = this.#ports.clock.now();
+    if (this.#ports.gate.clockHolds()) return now;
+    const newest = await this.#ports.tables.kv.get(NEWEST_ISSUED);
+    return typeof newest === 'number' ? Math.max(now, newest) : now;
+  }
+
+  async #remember(issuedMs: number): Promise<void> {
+    const newest = await this.#ports.tables.kv.get(NEWEST_ISSUED);
+    if (typeof newest === 'number' && newest >= issuedMs) return;
+    await this.#ports.tables.kv.put({ key: NEWEST_ISSUED, value: issuedMs });
+  }
+}
+
+function fingerprint(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function newJob(admitted: Admitted, text: string, receivedMs: number): Omit<Job, 'progress' | 'result' | 'doneMs'> {
+  const { command } = admitted;
+  return {
+    id: command.jobId,
+    fingerprint: fingerprint(text),
+    name: admitted.name,
+    args: admitted.args,
+    ...operatorColumns(command),
+    reason: command.reason,
+    caseNo: command.case ?? null,
+    priority: command.priority,
+    state: 'QUEUED',
+    error: null,
+    issuedMs: Date.parse(command.issuedAt),
+    expiresMs: Date.parse(command.expiresAt),
+    receivedMs,
+  };
+}
+
+function operatorColumns(command: Command) {
+  return { operator: command.by.operator, agency: command.by.agency, role: command.by.role };
+}
+
+function partyOf(job: Job): OperatorParty {
+  return { kind: 'operator', operator: job.operator, agency: job.agency, role: job.role };
+}
+
+function accessRequest(job: Job, party: OperatorParty, target: { camera: string; range: TimeRange }): AccessRequest {
+  const kind = COMMANDS[job.name as FootageCommand].access;
+  const asked = { party, door: 'mqtt' as const, kind, camera: target.camera, range: target.range, reason: job.reason };
+  return job.caseNo === null ? asked : { ...asked, case: job.caseNo };
+}

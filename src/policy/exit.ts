@@ -1,0 +1,139 @@
+import { toUtc } from '../contract/primitives.js';
+import type { Party } from '../contract/policy.js';
+import type { Receipt } from '../contract/receipt.js';
+import type { TableCalls } from '../store/calls.js';
+import type { LinkedAuditRow } from '../store/audit-chain.js';
+import { partyColumns } from './audit-note.js';
+import type { Gate } from './gate.js';
+import { issueReceipt, type IssuedReceipt, type ReceiptPorts } from './receipts.js';
+
+const PAGE = 1_000;
+
+export interface ExitPorts extends ReceiptPorts {
+  tables: ReceiptPorts['tables'] & Pick<TableCalls, 'clips' | 'policies' | 'outbox' | 'operators'>;
+  gate: Gate;
+  /** Name of the center that has the copies; null: the box never belonged to one. */
+  centerId(): string | null;
+  /**
+   * Clears what the broker keeps for this box and drops the connection. Best effort within its own deadline: leaving
+   * must not wait for a network. False: the broker was not reached; it is cleared when it is.
+   */
+  leaveCenter(): Promise<boolean>;
+  /** Forgets the center's key and the claim. */
+  endClaim(why: string): Promise<void>;
+  /** Erases all recordings of the box. */
+  eraseRecordings(): Promise<void>;
+}
+
+/** Stops sharing at once and gives a receipt for it. @param until ms since 1970; null: until resumed */
+export async function pauseSharing(
+  ports: ReceiptPorts & { gate: Gate },
+  until: number | null,
+  by: Party,
+  reason: string,
+): Promise<IssuedReceipt> {
+  await ports.gate.pause(until, by, reason);
+  const end = until === null ? 'until it is resumed here' : `until ${toUtc(until)}`;
+  return issueReceipt(ports, {
+    kind: 'pause',
+    by: partyColumns(by).party,
+    policy: policyOf(ports.gate),
+    words: [`Sharing is paused ${end}. Recording goes on. What is recorded meanwhile is not given out later either.`],
+  });
+}
+
+export async function resumeSharing(
+  ports: ReceiptPorts & { gate: Gate },
+  by: Party,
+  reason: string,
+): Promise<IssuedReceipt> {
+  await ports.gate.resume(by, reason);
+  const words = ['Sharing goes on under the terms in force.'];
+  return issueReceipt(ports, { kind: 'resume', by: partyColumns(by).party, policy: policyOf(ports.gate), words });
+}
+
+/**
+ * Leaves the program: sharing ends at once, then everything that the box keeps for the center goes, and the receipt
+ * lists everything ever delivered and what remains where. Can be repeated after a power cut.
+ */
+export async function optOut(
+  ports: ExitPorts,
+  by: Party,
+  choice: { reason: string; recordings: 'keep' | 'erase' },
+): Promise<IssuedReceipt> {
+  const { gate, tables, clock } = ports;
+  const policy = policyOf(gate);
+  const center = ports.centerId();
+  // First of all, and in memory before on disk: nothing leaves any more.
+  await gate.setEnrolment('ended', by, choice.reason);
+  await tables.clips.withholdAll({ detail: 'the owner left the program' });
+  await tables.outbox.clear();
+  await tables.policies.withdraw({ atMs: clock.now() });
+  await gate.reload();
+  const cleared = await ports.leaveCenter();
+  await ports.endClaim('opt-out');
+  await tables.operators.replace({ atMs: clock.now(), operators: [] });
+  if (choice.recordings === 'erase') await ports.eraseRecordings();
+  return issueReceipt(ports, {
+    kind: 'exit',
+    by: partyColumns(by).party,
+    policy,
+    delivered: await deliveredClips(ports, center),
+    looks: await liveLooks(ports),
+    words: exitWords(choice.recordings, cleared),
+  });
+}
+
+function exitWords(recordings: 'keep' | 'erase', cleared: boolean): string[] {
+  return [
+    'This box has left the program. The city sees nothing of it any more, and its commands are refused.',
+    recordings === 'erase'
+      ? 'The recordings on this box were erased, as you chose.'
+      : 'The recordings on this box are yours and stay on it.',
+    'The copies listed here were delivered before. They stay with the city, under its own rules of retention.',
+    cleared
+      ? "Nothing of this box is kept at the center's broker."
+      : "The center's broker could not be reached; what it keeps of this box is the last known state, without pictures.",
+  ];
+}
+
+async function deliveredClips(ports: ExitPorts, center: string | null): Promise<Receipt['delivered']> {
+  const clips = await ports.tables.clips.list({ states: ['delivered'], limit: 1_000_000 });
+  return clips.map((clip) => ({
+    clip: clip.id,
+    camera: clip.camera,
+    from: clip.covers === null ? clip.from : toUtc(clip.covers.fromMs),
+    to: clip.covers === null ? clip.to : toUtc(clip.covers.toMs),
+    sha256: clip.sha256,
+    bytes: clip.bytes,
+    to_center: center ?? '-',
+    requester: clip.requester,
+    reason: clip.reason,
+    at: clip.deliveredAt ?? clip.createdAt,
+  }));
+}
+
+/** Looks that leave no file: what somebody outside saw as it happened. */
+async function liveLooks(ports: ExitPorts): Promise<Receipt['looks']> {
+  const looks: Receipt['looks'] = [];
+  for (let seq = 0; ;) {
+    const rows = await ports.tables.audit.after({ seq, limit: PAGE });
+    for (const row of rows) if (isOutsideLook(row)) looks.push(look(row));
+    if (rows.length < PAGE) return looks;
+    seq = rows.at(-1)!.seq;
+  }
+}
+
+function isOutsideLook(row: LinkedAuditRow): boolean {
+  return row.kind === 'access' && row.outcome === 'granted' && row.agency !== null && row.action !== 'clip';
+}
+
+function look(row: LinkedAuditRow): Receipt['looks'][number] {
+  const party = [row.party, row.agency].filter((part) => part !== null).join(', ');
+  return { audit: row.id, camera: row.camera ?? '-', kind: row.action, at: toUtc(row.atMs), party };
+}
+
+function policyOf(gate: Gate): Receipt['policy'] {
+  const { document, sha256 } = gate.terms;
+  return document === null || sha256 === null ? null : { version: document.version, sha256 };
+}
