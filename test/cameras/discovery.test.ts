@@ -84,9 +84,9 @@ const SHAPES: [string, string, string[]][] = [
 ];
 
 test.each(SHAPES)('answer with %s is read for what is in it', (_name, datagram, expected) => {
-  const started = clock.monotonic();
+  const before = process.cpuUsage();
   expect(readProbeMatches(datagram).map((one) => one.endpointReference)).toEqual(expected);
-  expect(clock.monotonic() - started).toBeLessThan(100);
+  expect(process.cpuUsage(before).user).toBeLessThan(100_000);
 });
 
 /** Answers every probe with every hostile shape, from an address of its own. */

@@ -124,12 +124,12 @@ test('damaged discovery answers are read in time and without a crash', () => {
   };
   const good = probeMatch(device, 'urn:uuid:2');
   let found = 0;
-  let slowest = 0;
+  // CPU time, because other programs may hold up a clock.
+  const before = process.cpuUsage();
   for (let i = 0; i < 5_000; i++) {
-    const started = clock.monotonic();
     found += readProbeMatches(mutate(good)).length;
-    slowest = Math.max(slowest, clock.monotonic() - started);
   }
   expect(found).toBeGreaterThan(500);
-  expect(slowest).toBeLessThan(100);
+  const { user } = process.cpuUsage(before);
+  expect(user / 5_000).toBeLessThan(1_000);
 });

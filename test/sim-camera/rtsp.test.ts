@@ -44,7 +44,7 @@ function splitUnits(bytes: Uint8Array): Uint8Array[] {
   return [...splitter.push(bytes), ...splitter.flush()];
 }
 
-test('ffprobe sees both streams as configured', async () => {
+test.concurrent('ffprobe sees both streams as configured', async () => {
   for (const role of ['main', 'sub'] as const) {
     const show = ['-show_entries', 'stream=codec_name,width,height,has_b_frames', '-of', 'csv=p=0'];
     const { width, height } = SMALL[role];
@@ -54,7 +54,7 @@ test('ffprobe sees both streams as configured', async () => {
   }
 });
 
-test('ffmpeg decodes across the loop point without a single complaint', async () => {
+test.concurrent('ffmpeg decodes across the loop point without a single complaint', async () => {
   const args = [...FAST, '-t', '8', '-i', rtspUrl(plain, 'main'), '-f', 'null', '-'];
   const child = processes.start({ command: 'ffmpeg', args: ['-v', 'warning', '-xerror', ...args] });
   let errors = '';
@@ -64,7 +64,7 @@ test('ffmpeg decodes across the loop point without a single complaint', async ()
   expect(end.code).toBe(0);
 });
 
-test('stamps count on over the loop point, with the capture time in true wall time', async () => {
+test.concurrent('stamps count on over the loop point, with the capture time in true wall time', async () => {
   const before = clock.now();
   const [main, sub] = await Promise.all([stampsOf(rtspUrl(plain, 'main'), 7.5), stampsOf(rtspUrl(strict, 'sub'), 7.5)]);
   for (const [{ stamps }, name, fps] of [
@@ -84,7 +84,7 @@ test('stamps count on over the loop point, with the capture time in true wall ti
   }
 });
 
-test('the capture time of a picture leads to its moment in the ground truth', async () => {
+test.concurrent('the capture time of a picture leads to its moment in the ground truth', async () => {
   const { stamps } = await stampsOf(rtspUrl(plain, 'main'), 2);
   const stamp = stamps[0]!;
   const second = plain.loopSecondAt(Number(stamp.captureUs) / 1000);
@@ -93,7 +93,7 @@ test('the capture time of a picture leads to its moment in the ground truth', as
   expect(Math.min(beside, 6 - beside)).toBeLessThan(0.02);
 });
 
-test('what is served is what was encoded, bit for bit, apart from the stamp', async () => {
+test.concurrent('what is served is what was encoded, bit for bit, apart from the stamp', async () => {
   const footage = await prepareFootage({ source: SMALL.source, main: SMALL.main, sub: SMALL.sub }, cacheDir, processes);
   const clip = readClip(footage.main, 15);
   const known = new Set(
