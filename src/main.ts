@@ -121,7 +121,9 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
     interfaces: settings['cameras.interfaces'],
     allowLoopback: settings['cameras.allow_loopback'],
     onChanged: () => kept(record(), log),
-    onRefused: () => kept(record(), log),
+    onRefused: (refused) => {
+      for (const camera of refused) kept(media.api.refuse(camera), log);
+    },
   });
   let adopted: Camera[] = [];
   const record = async (): Promise<void> => {

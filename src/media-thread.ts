@@ -96,6 +96,7 @@ function setCameras(cameras: IngestCamera[]): void {
 
 serve<MediaApi>(main, {
   setCameras,
+  refuse: (camera) => ingest.refuse(camera),
   async stop() {
     await ingest.stop();
     await motion?.stop();

@@ -20,6 +20,8 @@ export interface MediaData {
 /** Calls that the media thread answers. */
 export interface MediaApi {
   setCameras(cameras: IngestCamera[]): void;
+  /** Somebody else's login to this camera was refused: no further one is tried until its credentials change. */
+  refuse(camera: string): void;
   /** Ends every session; the last fragments are on their way to the ring when it resolves. */
   stop(_: undefined): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import type { Log } from './base/log.js';
 import type { Cameras } from './cameras/cameras.js';
-import type { ClipFile } from './clips/file.js';
+import type { OpenedClip } from './clips/index.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
 import type { AuditEntry, Party, PolicyDocument } from './contract/policy.js';
 import { streamId, toUtc } from './contract/primitives.js';
@@ -99,8 +99,8 @@ export function webPorts(o: WebPortsOptions): WebPorts {
       },
       manifest: (_grant, id) => outside.clips.manifest(id),
       async open(_grant, id, by) {
-        const { name, bytes, file } = await outside.clips.open(id, { party: by, door: 'page' });
-        return { name, bytes, chunks: chunksOf(file) };
+        const opened = await outside.clips.open(id, { party: by, door: 'page' });
+        return { name: opened.name, bytes: opened.bytes, chunks: chunksOf(opened) };
       },
       async queue() {
         const waiting = await store.clips.next({ atMs: Number.MAX_SAFE_INTEGER, limit: MOST_CLIPS });
@@ -117,9 +117,18 @@ export function webPorts(o: WebPortsOptions): WebPorts {
 
 const CHUNK_BYTES = 1024 * 1024;
 
-async function* chunksOf(file: ClipFile): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < file.bytes; at += CHUNK_BYTES)
-    yield await file.read(at, Math.min(CHUNK_BYTES, file.bytes - at));
+/** The audit log is told how much was really taken, also when the reader goes away in the middle. */
+async function* chunksOf({ file, finished }: OpenedClip): AsyncGenerator<Uint8Array> {
+  let sent = 0;
+  try {
+    while (sent < file.bytes) {
+      const chunk = await file.read(sent, Math.min(CHUNK_BYTES, file.bytes - sent));
+      yield chunk;
+      sent += chunk.length;
+    }
+  } finally {
+    await finished(sent);
+  }
 }
 
 function configNote(by: Party, action: string, camera: string): Parameters<Gate['note']>[0] {
