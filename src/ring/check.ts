@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
-import { errorMessage } from '../base/errors.js';
+import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Core } from './core.js';
-import { diskTrouble } from './disk-errors.js';
+import { diskError, diskTrouble } from './disk-errors.js';
 import { readIfThere } from './disk-io.js';
 import { segmentId, seqOf } from './layout.js';
 import { checkedRecord } from './records.js';
@@ -75,15 +75,27 @@ export class RingCheck {
     };
   }
 
-  /** Works for about `budgetMs`; false when everything was checked. */
+  /**
+   * Works for about `budgetMs`; false when everything was checked or the index turned out to be damaged.
+   * @throws BluelightError DISK_FAILED when the disk went away meanwhile
+   */
   step(budgetMs: number): boolean {
-    const until = this.#clock.monotonic() + budgetMs;
+    if (!this.#core.tables.sql.db.open) throw new BluelightError('DISK_FAILED', 'the disk was closed during the check');
+    try {
+      this.#done = !this.#stepUntil(this.#clock.monotonic() + budgetMs);
+    } catch (error) {
+      if (diskTrouble(error) !== 'index') throw diskError(error);
+      this.indexDamaged = true;
+      this.#add('index', '', null, errorMessage(error));
+      this.#done = true;
+    }
+    return !this.#done;
+  }
+
+  #stepUntil(until: number): boolean {
     do {
       const next = this.#work.next();
-      if (next.done === true) {
-        this.#done = true;
-        return false;
-      }
+      if (next.done === true) return false;
       this.#checked += next.value;
     } while (this.#clock.monotonic() < until);
     return true;
