@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { BluelightError } from '../base/errors.js';
+import { canonical, canonicalBytes, parseCanonical } from '../proof/canonical.js';
+import { openEnvelope, signEnvelope, type Envelope } from '../proof/dsse.js';
+import type { Signer } from '../proof/keys.js';
+import { checkAuditChain, type AuditFault, type LinkedAuditRow } from '../store/audit-chain.js';
+import type { TableCalls } from '../store/calls.js';
+import { signedManifest } from '../contract/clip.js';
+
+/** DSSE payload type of the statement at the end of an export. */
+export const AUDIT_HEAD_TYPE = 'application/vnd.bluelight.audit-head.v1+json';
+const PAGE = 2_000;
+
+const head = z.strictObject({
+  type: z.literal('bluelight/audit-head/v1'),
+  site: z.string(),
+  box: z.string(),
+  key: z.string(),
+  seq: z.number().int(),
+  link: z.string(),
+  at: z.string(),
+});
+export type AuditHead = z.infer<typeof head>;
+
+const text = z.string().nullable();
+const number = z.number().int().nullable();
+const row = z.strictObject({
+  seq: z.number().int(),
+  id: z.string(),
+  atMs: z.number().int(),
+  kind: z.string(),
+  outcome: z.enum(['granted', 'refused', 'done', 'failed']),
+  party: z.string(),
+  agency: text,
+  role: text,
+  door: z.string(),
+  action: z.string(),
+  camera: text,
+  fromMs: number,
+  toMs: number,
+  code: text,
+  reason: z.string(),
+  caseNo: text,
+  bytes: number,
+  ref: text,
+  detail: z.unknown(),
+  link: z.string(),
+});
+
+/**
+ * The whole audit log as lines of canonical JSON, oldest first; the last line is the head, signed by the box. Can be
+ * checked anywhere without the box: `bluelight audit verify FILE`.
+ */
+export async function* exportAudit(
+  audit: TableCalls['audit'],
+  signer: Signer,
+  place: { site: string; box: string; at: string },
+): AsyncGenerator<string> {
+  let seq = 0;
+  let link = '0'.repeat(64);
+  for (;;) {
+    const rows = await audit.after({ seq, limit: PAGE });
+    for (const one of rows) yield `${canonical(one)}\n`;
+    const last = rows.at(-1);
+    if (last !== undefined) ({ seq, link } = last);
+    if (rows.length < PAGE) break;
+  }
+  const statement: AuditHead = { type: 'bluelight/audit-head/v1', ...place, key: signer.keyId, seq, link };
+  yield `${JSON.stringify(signEnvelope(AUDIT_HEAD_TYPE, canonicalBytes(statement), signer))}\n`;
+}
+
+export interface AuditVerdict {
+  rows: number;
+  head: AuditHead | null;
+  /** Null: nothing was changed or left out. */
+  fault: (Omit<AuditFault, 'code'> & { code: AuditFault['code'] | 'BAD_LINE' | 'BAD_SIGNATURE' | 'NO_HEAD' }) | null;
+  /** Whether the head was signed by a key that the caller trusts; false with no fault: whole, but by whom is not known. */
+  trusted: boolean;
+}
+
+/**
+ * Checks an exported log.
+ * @param trusted public keys of the box that are known from elsewhere; empty: the chain is checked, its author is not
+ */
+export function verifyAuditExport(content: string, trusted: readonly string[]): AuditVerdict {
+  const lines = content.split('\n').filter((line) => line !== '');
+  const rows: LinkedAuditRow[] = [];
+  const last = lines.pop();
+  const statement = last === undefined ? null : readHead(last, trusted);
+  for (const [index, line] of lines.entries()) {
+    const read = readRow(line);
+    if (read === null) {
+      const fault = {
+        seq: index + 1,
+        code: 'BAD_LINE' as const,
+        why: `line ${index + 1} is not a row of an audit log`,
+      };
+      return { rows: index, head: statement?.head ?? null, fault, trusted: false };
+    }
+    rows.push(read);
+  }
+  if (statement === null) {
+    const fault = { seq: rows.length + 1, code: 'NO_HEAD' as const, why: 'the signed head at the end is missing' };
+    return { rows: rows.length, head: null, fault, trusted: false };
+  }
+  const checked = checkAuditChain(rows, statement.head);
+  const extra = rows.length > statement.head.seq;
+  const added = {
+    seq: statement.head.seq + 1,
+    code: 'HEAD_CHANGED' as const,
+    why: 'there are rows after the signed head',
+  };
+  const unsigned = {
+    seq: statement.head.seq,
+    code: 'BAD_SIGNATURE' as const,
+    why: 'the head is not signed by its key',
+  };
+  const fault = checked.fault ?? (extra ? added : statement.good ? null : unsigned);
+  return { rows: checked.rows, head: statement.head, fault, trusted: fault === null && statement.trusted };
+}
+
+function readRow(line: string): LinkedAuditRow | null {
+  try {
+    return row.parse(parseCanonical(line)) as LinkedAuditRow;
+  } catch {
+    return null;
+  }
+}
+
+function readHead(
+  line: string,
+  trusted: readonly string[],
+): { head: AuditHead; good: boolean; trusted: boolean } | null {
+  let envelope: Envelope;
+  let said: AuditHead;
+  try {
+    envelope = signedManifest.parse(JSON.parse(line));
+    said = head.parse(JSON.parse(Buffer.from(envelope.payload, 'base64').toString('utf8')));
+  } catch {
+    return null;
+  }
+  try {
+    const { keyId } = openEnvelope(envelope, { payloadType: AUDIT_HEAD_TYPE, trusted: [said.key] });
+    return { head: said, good: true, trusted: trusted.includes(keyId) };
+  } catch (error) {
+    if (error instanceof BluelightError) return { head: said, good: false, trusted: false };
+    throw error;
+  }
+}

@@ -1,0 +1,178 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { auditDigest, auditNumbers } from '../../src/policy/audit-report.js';
+import { exportAudit, verifyAuditExport } from '../../src/policy/audit-export.js';
+import { auditWords } from '../../src/policy/audit-words.js';
+import { canonical } from '../../src/proof/canonical.js';
+import { auditTable } from '../../src/store/audit.js';
+import { localStore } from '../../src/store/local.js';
+import { Sql } from '../../src/store/sql.js';
+import { note, openState, temporaryDir } from '../store/helpers.js';
+import { newSigner, NOW } from './helpers.js';
+
+const operator = { party: 'jdoe', agency: 'JPD', role: 'detective', caseNo: 'C-1', camera: 'gate' };
+const names = { gate: 'Front gate' };
+
+function log(count = 0) {
+  const db = openState();
+  const store = localStore(db);
+  for (let i = 0; i < count; i++) db.tables.audit.append(note({ ...operator, atMs: NOW + i, reason: `reason ${i} é` }));
+  return { db, audit: db.tables.audit, store };
+}
+
+async function exported(rows: number) {
+  const { store } = log(rows);
+  const signer = newSigner();
+  let text = '';
+  for await (const line of exportAudit(store.audit, signer, { site: 's', box: 'b', at: 'now' })) text += line;
+  return { text, signer };
+}
+
+test('sentences that an owner understands', () => {
+  const { audit } = log();
+  const say = auditWords(names, 'America/Chicago');
+  const fromMs = NOW - 60_000;
+  const granted = audit.append(note({ ...operator, atMs: NOW, fromMs, toMs: NOW, reason: 'robbery' }));
+  expect(say(granted)).toBe(
+    '2026-06-03 10:00:00: jdoe of JPD, detective got a recorded clip of Front gate, 2026-06-03 09:59:00 to 2026-06-03 10:00:00. Reason given: robbery (case C-1).',
+  );
+  const refused = audit.append(
+    note({
+      ...operator,
+      atMs: NOW,
+      outcome: 'refused',
+      action: 'live',
+      code: 'OUTSIDE_HOURS',
+      detail: { why: 'not within the hours' },
+    }),
+  );
+  expect(say(refused)).toContain('asked for the live picture of Front gate and was refused (not within the hours)');
+  const unasked = audit.append(note({ party: 'agent', door: 'auto', camera: 'gate', atMs: NOW, reason: 'motion' }));
+  expect(say(unasked)).toContain('the city, unasked as you agreed, got a recorded clip of Front gate');
+  const paused = audit.append(
+    note({
+      kind: 'policy',
+      party: 'Ms Lee',
+      role: 'owner',
+      door: 'page',
+      action: 'pause',
+      outcome: 'done',
+      reason: 'party',
+      atMs: NOW,
+    }),
+  );
+  expect(say(paused)).toBe('2026-06-03 10:00:00: policy pause by Ms Lee, owner (at the box): party');
+});
+
+test('the numbers of a year: by kind, agency, case and code; what went out in bytes; counted floods included', () => {
+  const { audit } = log();
+  const rows = [
+    note({ ...operator, outcome: 'granted' }),
+    note({ ...operator, outcome: 'granted', action: 'live', caseNo: null }),
+    note({ ...operator, outcome: 'done', ref: 'X', bytes: 500 }),
+    note({ ...operator, party: 'other', outcome: 'refused', code: 'PAUSED_BY_OWNER', caseNo: 'C-2' }),
+    note({ party: 'agent', door: 'auto', camera: 'gate' }),
+    note({ party: 'agent', door: 'auto', camera: 'gate', outcome: 'done', ref: 'Y', bytes: 70 }),
+    note({ party: 'Ms Lee', role: 'owner', door: 'page', action: 'playback', camera: 'gate' }),
+    note({ party: 'Ms Lee', role: 'owner', door: 'page', action: 'export', ref: 'Z', outcome: 'done', bytes: 9_999 }),
+    note({ kind: 'command', outcome: 'done', ...operator }),
+    note({ kind: 'command', outcome: 'refused', ...operator }),
+    note({ kind: 'command', outcome: 'refused', ...operator, detail: { count: 470 } }),
+    note({ kind: 'policy', action: 'pause', outcome: 'done' }),
+    note({ kind: 'policy', action: 'terms', outcome: 'done' }),
+  ].map((row) => audit.append(row));
+  expect(auditNumbers(rows)).toEqual({
+    granted: { clip: 1, live: 1 },
+    refused: { clip: 1 },
+    refusedByCode: { PAUSED_BY_OWNER: 1 },
+    byAgency: { JPD: { granted: 2, refused: 1 } },
+    persons: 2,
+    cases: 2,
+    withoutCase: 1,
+    byCamera: { gate: 2 },
+    clipsUnasked: 1,
+    bytesOut: 570,
+    localLooks: { owner: 1 },
+    commands: { carriedOut: 1, refused: 471, failed: 0 },
+    policyChanges: 1,
+    pauses: 1,
+    emergencies: 0,
+  });
+});
+
+test('an exported log verifies offline; the author only if his key is known', async () => {
+  const { text, signer } = await exported(5);
+  expect(verifyAuditExport(text, [signer.keyId])).toMatchObject({ rows: 5, fault: null, trusted: true });
+  expect(verifyAuditExport(text, [])).toMatchObject({ rows: 5, fault: null, trusted: false });
+  expect(verifyAuditExport(text, [newSigner().keyId])).toMatchObject({ fault: null, trusted: false });
+  expect(verifyAuditExport('', [])).toMatchObject({ fault: { code: 'NO_HEAD' } });
+  const empty = await exported(0);
+  expect(verifyAuditExport(empty.text, [empty.signer.keyId])).toMatchObject({ rows: 0, fault: null, trusted: true });
+});
+
+test('the chain can be recomputed with sha256sum alone', async () => {
+  const { text } = await exported(2);
+  const [, second] = text.split('\n').map((line) => JSON.parse(line || '{}') as { link: string });
+  const first = JSON.parse(text.split('\n')[0]!) as { link: string };
+  const { link, ...row } = second!;
+  const bytes = canonical({ type: 'bluelight/audit/v1', previous: first.link, ...row });
+  expect(execFileSync('sha256sum', { input: bytes }).toString().slice(0, 64)).toBe(link);
+  expect(createHash('sha256').update(bytes).digest('hex')).toBe(link);
+});
+
+test('every changed byte, every removed, moved or repeated line of an export is found', async () => {
+  const { text, signer } = await exported(4);
+  const trusted = [signer.keyId];
+  for (let at = 0; at < text.length; at++) {
+    const changed = `${text.slice(0, at)}${text[at] === 'x' ? 'y' : 'x'}${text.slice(at + 1)}`;
+    expect(verifyAuditExport(changed, trusted).trusted, `byte ${at}`).toBe(false);
+  }
+  const lines = text.trimEnd().split('\n');
+  for (let i = 0; i < lines.length; i++) {
+    const without = lines.filter((_, at) => at !== i).join('\n');
+    const twice = [...lines.slice(0, i), lines[i], ...lines.slice(i)].join('\n');
+    expect(verifyAuditExport(without, trusted).fault, `without ${i}`).toMatchObject({
+      seq: i < 4 ? Math.min(i + 1, 4) : expect.any(Number),
+    });
+    expect(verifyAuditExport(twice, trusted).fault, `twice ${i}`).not.toBeNull();
+  }
+  fc.assert(
+    fc.property(fc.nat(3), fc.nat(3), (a, b) => {
+      const moved = [...lines];
+      [moved[a], moved[b]] = [lines[b]!, lines[a]!];
+      const { fault } = verifyAuditExport(moved.join('\n'), trusted);
+      return a === b ? fault === null : fault?.seq === Math.min(a, b) + 1;
+    }),
+  );
+});
+
+test('a year of rows is shown in less than a second', async () => {
+  const dir = temporaryDir();
+  const store = localStore(openState({ dir }));
+  const year = 365 * 86_400_000;
+  const rows = 40_000; // about 110 a day
+  // Written in one go: live, each row is committed by itself, which is not what is measured here.
+  const raw = new Database(join(dir, 'state.db'));
+  raw.pragma('synchronous = OFF');
+  const sql = new Sql(raw);
+  const bulk = auditTable(sql);
+  sql.transaction(() => {
+    for (let i = 0; i < rows; i++) bulk.append(note({ ...operator, atMs: NOW - year + Math.floor((i * year) / rows) }));
+  });
+  raw.close();
+  const started = performance.now();
+  const digest = await auditDigest(store.audit, { fromMs: NOW - year, toMs: NOW }, names, 'America/Chicago');
+  const took = performance.now() - started;
+  expect(digest.numbers.granted).toEqual({ clip: rows });
+  expect(digest.lines).toHaveLength(200);
+  expect(digest.more).toBe(rows - 200);
+  const first = performance.now();
+  await store.audit.list({ limit: 100 });
+  expect(performance.now() - first).toBeLessThan(100);
+  console.log(`a year of ${rows} rows: digest ${took.toFixed(0)} ms`);
+  expect(took).toBeLessThan(1_000);
+});
