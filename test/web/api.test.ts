@@ -91,8 +91,8 @@ test('every route that shows footage asks the gate for its kind before it answer
   const footage = ROUTES.filter((route) => route.access !== null);
   expect(footage.map((route) => `${route.path} ${route.access}`).sort()).toEqual([
     '/clips clip',
-    '/clips clip',
-    '/clips/{id} clip',
+    '/clips timeline',
+    '/clips/{id} timeline',
     '/clips/{id}/file clip',
     '/clips/{id}/manifest clip',
     '/coverage timeline',
@@ -101,7 +101,7 @@ test('every route that shows footage asks the gate for its kind before it answer
     '/live live',
     '/motion motion',
     '/playback playback',
-    '/queue clip',
+    '/queue timeline',
     '/recordings export',
     '/timeline timeline',
   ]);

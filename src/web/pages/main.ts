@@ -89,7 +89,7 @@ function topBar(from: Store, nav: HTMLElement): HTMLElement {
     const good = states.filter((state) => state.tone === 'good').length;
     const n = states.length;
     if (n === 0) overall.replaceChildren(badge('idle', t.overall.none));
-    else if (good === n) overall.replaceChildren(badge('good', n === 1 ? t.overall.one : t.overall.recording(n)));
+    else if (good === n) overall.replaceChildren(badge('good', t.overall.recording(n)));
     else
       overall.replaceChildren(
         badge(states.some((state) => state.tone === 'bad') ? 'bad' : 'warn', t.overall.some(good, n)),

@@ -18,6 +18,11 @@ export interface Loaded extends Span {
   motion: Mark[];
 }
 
+/** Footage that should be there. Before the first recording, and where the ring has gone round, there is just none. */
+export function isMissing(gap: Gap): boolean {
+  return gap.reason !== 'not_recorded' && gap.reason !== 'overwritten';
+}
+
 export interface Drawing {
   view: Span;
   loaded: Loaded | null;
@@ -80,7 +85,7 @@ function drawPieces(context: CanvasRenderingContext2D, drawing: Drawing, { width
   context.fillStyle = colour('--track');
   context.fillRect(0, top, Math.min(width, x(drawing.now)), tall);
   context.fillStyle = hatch(context, colour('--gap')) ?? colour('--gap');
-  for (const gap of drawing.loaded?.gaps ?? []) rect(gap, top, tall, 1);
+  for (const gap of drawing.loaded?.gaps ?? []) if (isMissing(gap)) rect(gap, top, tall, 1);
   context.fillStyle = colour('--recorded');
   for (const span of drawing.loaded?.spans ?? []) rect(span, top, tall, 1);
   context.fillStyle = colour('--motion');

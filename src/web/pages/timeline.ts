@@ -25,6 +25,8 @@ const SHORTEST_MS = 60_000;
 const LONGEST_MS = 48 * 3_600_000;
 /** A recording that was still growing goes on to what status calls saved. */
 const GROWING_MS = 60_000;
+/** A camera that was just added may take so long to its first picture. */
+const STARTING_MS = 60_000;
 
 /** Recorded spans, gaps and motion of one camera on a time axis. */
 export class Timeline implements View {
@@ -167,12 +169,19 @@ export class Timeline implements View {
     this.#loaded = {
       ...ms(body),
       spans: body.spans.map(ms),
-      gaps: body.gaps.map((gap) => ({ ...ms(gap), reason: gap.reason })),
+      gaps: body.gaps.map((gap) => ({ ...ms(gap), reason: this.#reason(gap) })),
       motion: body.motion.map((event) => this.#mark(event)),
     };
     this.#refused.hidden = true;
     this.#advance();
     this.#describe();
+  }
+
+  /** Nothing can be missing from before the camera was added. */
+  #reason(gap: { to: string; reason: string }): string {
+    const camera = this.#options.store.cameras.find((entry) => entry.id === this.#options.camera);
+    const before = camera !== undefined && Date.parse(gap.to) < camera.addedAt + STARTING_MS;
+    return before && gap.reason === 'unknown' ? 'not_recorded' : gap.reason;
   }
 
   #mark(event: MotionEvent): Mark {

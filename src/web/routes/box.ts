@@ -27,7 +27,7 @@ export const boxRoutes = [
     path: '/queue',
     summary: 'Clips that wait for the center or are on their way, in the order of sending.',
     auth: 'session',
-    access: 'clip',
+    access: 'timeline',
     omitDenied: true,
     response: { status: 200, type: 'application/json', schema: queueBody },
     targets: async ({ ports }) => clipTargets((await ports.clips.queue()).clips),

@@ -8,6 +8,9 @@ import { t } from '../strings.js';
 
 const TONES: Record<AuditEntry['outcome'], Tone> = { granted: 'info', refused: 'bad', done: 'good', failed: 'warn' };
 
+/** Accesses that show no picture. */
+const MARKS: readonly string[] = ['timeline', 'motion'];
+
 /** The owner's terms, and who looked. */
 export function accessView(store: Store): View {
   const terms = h('div', { class: 'stack' });
@@ -84,15 +87,17 @@ function group(entries: readonly AuditEntry[]): Group[] {
 }
 
 function describeAudit(entries: readonly AuditEntry[], name: (camera: string) => string): HTMLElement[] {
-  if (entries.length === 0) return [empty('', t.access.empty)];
-  return group(entries).map(({ entry, count }) =>
+  const pictures = entries.filter((entry) => !(entry.outcome === 'granted' && MARKS.includes(entry.kind)));
+  const marks = h('p', { class: 'muted small' }, t.access.marks);
+  if (pictures.length === 0) return [empty('', t.access.empty), marks];
+  const rows = group(pictures).map(({ entry, count }) =>
     h(
       'article',
       { class: 'card audit' },
       h(
         'div',
         {},
-        h('strong', {}, entry.party),
+        h('strong', {}, entry.party === 'agent' ? t.access.agent : entry.party),
         h(
           'span',
           {},
@@ -115,4 +120,5 @@ function describeAudit(entries: readonly AuditEntry[], name: (camera: string) =>
       ),
     ),
   );
+  return [...rows, marks];
 }

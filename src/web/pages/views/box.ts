@@ -51,7 +51,7 @@ function disk({ disk: d }: StatusBody): HTMLElement {
   const share = d.quota === 0 ? 0 : d.bytes / d.quota;
   return card(
     t.box.disk,
-    h('p', { class: 'value' }, d.days === null ? bytes(d.bytes) : t.box.days(d.days.toFixed(d.days < 10 ? 1 : 0))),
+    h('p', { class: 'value' }, d.days === null ? bytes(d.bytes) : t.box.days(d.days)),
     d.days === null ? null : t.box.atRate,
     bar(share, d.state === 'ok' ? 'info' : 'bad', t.box.disk),
     t.box.diskUsed(bytes(d.bytes), bytes(d.quota)),
@@ -108,6 +108,9 @@ function host({ host: x }: StatusBody): HTMLElement {
 
 function streams(store: Store, status: StatusBody): HTMLElement {
   const name = (camera: string): string => store.cameras.find((entry) => entry.id === camera)?.name ?? camera;
+  const sorted = [...status.streams].sort(
+    (a, b) => name(a.camera).localeCompare(name(b.camera), t.locale, { numeric: true }) || (a.role < b.role ? -1 : 1),
+  );
   return h(
     'section',
     { class: 'card' },
@@ -115,7 +118,7 @@ function streams(store: Store, status: StatusBody): HTMLElement {
     h(
       'ul',
       { class: 'streams' },
-      ...status.streams.map((stream) => {
+      ...sorted.map((stream) => {
         const { label, detail } = recordingState(stream);
         const numbers =
           stream.width === 0

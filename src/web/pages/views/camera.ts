@@ -8,6 +8,7 @@ import { Player } from '../player.js';
 import type { Store } from '../store.js';
 import { t } from '../strings.js';
 import { Timeline, type Loaded } from '../timeline.js';
+import { isMissing } from '../timeline-draw.js';
 import { saveDialog } from './save.js';
 
 const ZOOMS = [
@@ -147,7 +148,7 @@ function tellEvents(
 ): void {
   const shown = loaded.motion.filter((mark) => mark.toMs > view.fromMs && mark.fromMs < view.toMs);
   const gaps = loaded.gaps.filter(
-    (gap) => gap.toMs > view.fromMs && gap.fromMs < view.toMs && gap.toMs - gap.fromMs > 1000,
+    (gap) => isMissing(gap) && gap.toMs > view.fromMs && gap.fromMs < view.toMs && gap.toMs - gap.fromMs > 1000,
   );
   const rows = [
     ...shown.map((mark) => ({
