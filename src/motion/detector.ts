@@ -11,6 +11,8 @@ import { Tracker } from './tracks.js';
 import { Weather } from './weather.js';
 
 const STEP = { share: 0.45, quietMs: 800 };
+/** From so many raw cells on it is worth to ask whether the camera has moved. */
+const ALIGN_CELLS = 60;
 const STILL_MS = 1_500;
 const PARKED_MS = 90_000;
 /** Cells around a held object that are held with it. */
@@ -37,6 +39,8 @@ export class Detector {
   readonly frame = new Float32Array(CELLS);
   readonly #before = new Float32Array(CELLS);
   readonly #kind = new Uint8Array(CELLS);
+  /** Rows with foreground. */
+  readonly #busy = new Uint8Array(HEIGHT);
   readonly #covered = new Uint8Array(BLOCKS);
   readonly #scratch = new Uint8Array(CELLS);
   #looked = Number.NaN;
@@ -87,7 +91,7 @@ export class Detector {
     this.tracker.update(this.finder, tMs, { found: tMs >= this.#quietUntil, least: this.weather.least });
     this.#settle(tMs);
     this.#paint();
-    this.background.learn(this.frame, this.exposure.ratio, this.#kind, seconds, Math.max(0.4, age), stepping);
+    this.background.learn(this.exposure, this.#kind, this.#busy, seconds, Math.max(0.4, age), stepping);
     this.#before.set(this.background.diff);
     this.#last = tMs;
     return { tMs, tracks: this.tracker.tracks };
@@ -97,8 +101,12 @@ export class Detector {
     const { background, exposure, alignment, finder, frame } = this;
     shrink(gray, frame);
     exposure.estimate(frame, background.level, this.#covered);
-    alignment.estimate(frame, background.level, exposure.ratio, this.#kind);
-    background.compare(frame, exposure.ratio, alignment.noise, alignment.shift);
+    alignment.measureNoise(frame, background.level, exposure.ratio, this.#kind);
+    background.compare(frame, exposure, alignment.noise);
+    if (background.rawCount > ALIGN_CELLS) {
+      alignment.estimate(background.diff, background.level, exposure.ratio, this.#kind);
+      if (alignment.shift.length > 0) background.unshift(exposure.ratio, alignment.shift);
+    }
     finder.find(background.raw, background.rawCount, background.diff, background.limit, this.#before);
     for (const blob of finder.blobs) {
       if (blob.area >= 8) blob.light = this.light.isLight(blob, finder, background, frame, alignment.noise);
@@ -123,8 +131,13 @@ export class Detector {
     const kind = this.#kind.fill(FREE);
     const { blobs, cells } = this.finder;
     this.#covered.fill(0);
-    for (const blob of blobs) for (let i = blob.from; i < blob.to; i++) kind[cells[i]!] = REJECTED;
+    this.#busy.fill(0);
+    for (const blob of blobs) {
+      this.#busy.fill(1, blob.y0, blob.y1 + 1);
+      for (let i = blob.from; i < blob.to; i++) kind[cells[i]!] = REJECTED;
+    }
     for (const track of this.tracker.tracks) {
+      this.#busy.fill(1, Math.max(0, track.y0 - OUTLINE), track.y1 + OUTLINE + 1);
       if (track.confirmedAt !== undefined) continue;
       for (let i = 0; i < track.count; i++) kind[track.cells[i]!] = CANDIDATE;
     }

@@ -1,4 +1,4 @@
-import { BLOCK, BLOCKS, blockSums } from './grid.js';
+import { BLOCK, BLOCK_SAMPLES, BLOCKS, blockSums } from './grid.js';
 
 /** Ratios are counted in steps of 1/64 octave (1.1 %) over +-4 octaves: medians without sorting. */
 const STEPS = 64;
@@ -9,6 +9,8 @@ const GROUPS = 4;
 export const PEDESTAL = 2;
 /** A group of levels may differ from the whole by this factor; beyond it, it is an object. */
 const MAX_BEND = 1.35;
+/** Less than this is not worth bending for. */
+const UNEVEN = 0.025;
 /** A block agrees with the compensation if it is within this many levels plus this share. */
 const AGREE_LEVELS = 5;
 const AGREE_SHARE = 0.1;
@@ -21,6 +23,8 @@ export class Exposure {
   /** By background level: a level `b` is expected at `(b + PEDESTAL) * ratio[b] - PEDESTAL` in this frame. */
   readonly ratio = new Float32Array(257).fill(1);
   gain = 1;
+  /** Whether the gain is close to 1 and the same for all levels. */
+  even = true;
   /** Share of blocks that disagree even after compensation. */
   off = 0;
 
@@ -42,13 +46,12 @@ export class Exposure {
   }
 
   #count(covered: Uint8Array): number {
-    const area = BLOCK * BLOCK;
     this.#levels.fill(0);
     let used = 0;
     for (let i = 0; i < BLOCKS; i++) {
-      const b = (this.#back[i]! /= area);
-      const f = (this.#frame[i]! /= area);
-      if (covered[i]! > 0.3 * area) {
+      const b = (this.#back[i]! /= BLOCK_SAMPLES);
+      const f = (this.#frame[i]! /= BLOCK_SAMPLES);
+      if (covered[i]! > 0.3 * BLOCK * BLOCK) {
         this.#bin[i] = -1;
         continue;
       }
@@ -115,6 +118,12 @@ export class Exposure {
 
   #bend(): void {
     const k = this.#knots;
+    this.even = Math.abs(this.gain - 1) < UNEVEN;
+    for (let i = 0; i < k.count; i++) this.even &&= Math.abs(k.ratio[i]! - this.gain) < UNEVEN;
+    if (this.even) {
+      this.ratio.fill(this.gain);
+      return;
+    }
     for (let level = 0, at = 0; level <= 256; level++) {
       while (at + 1 < k.count && level > k.level[at + 1]!) at++;
       let ratio = this.gain;

@@ -10,35 +10,46 @@ export interface Shift {
 
 const MAX_SHIFT = 2.5;
 
-/** One Lucas-Kanade step over a quarter of the cells, and the median |difference| of the frame as a by-product. */
+/** The noise of a frame, and by how much it is displaced: one Lucas-Kanade step over a quarter of the cells. */
 export class Alignment {
   readonly shift: Shift = { x: 0, y: 0, length: 0 };
   /** Median |frame - expectation| in levels: noise of this frame as a whole. */
   noise = 1;
   readonly #histogram = new Uint16Array(256);
 
-  estimate(frame: Float32Array, level: Float32Array, ratio: Float32Array, kind: Uint8Array): void {
+  /** Over a ninth of the cells. */
+  measureNoise(frame: Float32Array, level: Float32Array, ratio: Float32Array, kind: Uint8Array): void {
     const histogram = this.#histogram.fill(0);
+    let count = 0;
+    for (let y = 1; y < HEIGHT; y += 3) {
+      for (let c = y * WIDTH + (y % 9 === 1 ? 1 : 2), end = (y + 1) * WIDTH; c < end; c += 3) {
+        if (kind[c]! > 1) continue;
+        const b = level[c]!;
+        const d = frame[c]! - ((b + PEDESTAL) * ratio[b | 0]! - PEDESTAL);
+        const bin = ((d < 0 ? -d : d) * 4) | 0;
+        histogram[bin < 255 ? bin : 255]!++;
+        count++;
+      }
+    }
+    this.noise = this.#median(count);
+  }
+
+  /** `diff` as compared with the background under this frame's exposure. */
+  estimate(diff: Float32Array, level: Float32Array, ratio: Float32Array, kind: Uint8Array): void {
     let xx = 0;
     let xy = 0;
     let yy = 0;
     let xd = 0;
     let yd = 0;
-    let count = 0;
     for (let y = 1; y < HEIGHT - 1; y += 2) {
       for (let c = y * WIDTH + 1 + ((y >> 1) & 1), end = y * WIDTH + WIDTH - 1; c < end; c += 2) {
         if (kind[c]! > 1) continue;
-        const b = level[c]!;
-        const r = ratio[b | 0]!;
-        const d = frame[c]! - ((b + PEDESTAL) * r - PEDESTAL);
-        const size = d < 0 ? -d : d;
-        const bin = (size * 4) | 0;
-        histogram[bin < 255 ? bin : 255]!++;
-        count++;
-        const gx = 0.5 * r * (level[c + 1]! - level[c - 1]!);
-        const gy = 0.5 * r * (level[c + WIDTH]! - level[c - WIDTH]!);
+        const r = 0.5 * ratio[level[c]! | 0]!;
+        const d = diff[c]!;
+        const gx = r * (level[c + 1]! - level[c - 1]!);
+        const gy = r * (level[c + WIDTH]! - level[c - WIDTH]!);
         const limit = 12 + (gx < 0 ? -gx : gx) + (gy < 0 ? -gy : gy);
-        if (size >= limit) continue;
+        if (d >= limit || d <= -limit) continue;
         xx += gx * gx;
         xy += gx * gy;
         yy += gy * gy;
@@ -46,7 +57,6 @@ export class Alignment {
         yd += gy * d;
       }
     }
-    this.noise = this.#median(count);
     this.#solve(xx, xy, yy, xd, yd);
   }
 
