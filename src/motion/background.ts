@@ -21,7 +21,7 @@ const EDGE = 0.35;
 /** Noise of the frame as a whole raises the limit up to here. */
 const MOST_FLOOR = 25;
 /** Every how many frames a quiet row is learned. */
-const TURNS = 4;
+const TURNS = 8;
 
 /** The learned picture: per cell its level and how far the picture usually strays from it (mean absolute deviation). */
 export class Background {
@@ -31,7 +31,9 @@ export class Background {
   readonly edge = new Float32Array(CELLS);
 
   /** Frame minus expectation, exposure and shift compensated. */
-  readonly diff = new Float32Array(CELLS);
+  diff = new Float32Array(CELLS);
+  /** `diff` of the frame learned last. */
+  before = new Float32Array(CELLS);
   /** What `|diff|` has to exceed to be foreground. */
   limit: Float32Array = new Float32Array(CELLS);
   /** The cells that do. */
@@ -49,6 +51,7 @@ export class Background {
   start(frame: Float32Array): void {
     this.level.set(frame);
     this.deviation.fill(1.5);
+    this.before.fill(0);
     for (let y = 0; y < HEIGHT; y++) this.#rest(y);
   }
 
@@ -135,6 +138,7 @@ export class Background {
     }
     for (let y = 0; y < HEIGHT; y++) if (all || busy[y] === 1 || y % TURNS === this.#turn) this.#rest(y);
     this.#turn = (this.#turn + 1) % TURNS;
+    [this.before, this.diff] = [this.diff, this.before];
   }
 
   #setRates(seconds: number, age: number, step: boolean): void {

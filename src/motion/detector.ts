@@ -37,7 +37,6 @@ export class Detector {
   readonly light = new LightTests();
   readonly weather = new Weather();
   readonly frame = new Float32Array(CELLS);
-  readonly #before = new Float32Array(CELLS);
   readonly #kind = new Uint8Array(CELLS);
   /** Rows with foreground. */
   readonly #busy = new Uint8Array(HEIGHT);
@@ -76,7 +75,6 @@ export class Detector {
       shrink(gray, this.frame);
       this.background.start(this.frame);
       this.#started = this.#last = tMs;
-      this.#before.fill(0);
       this.#kind.fill(FREE);
       this.#covered.fill(0);
       return { tMs, tracks: this.tracker.tracks };
@@ -92,7 +90,6 @@ export class Detector {
     this.#settle(tMs);
     this.#paint();
     this.background.learn(this.exposure, this.#kind, this.#busy, seconds, Math.max(0.4, age), stepping);
-    this.#before.set(this.background.diff);
     this.#last = tMs;
     return { tMs, tracks: this.tracker.tracks };
   }
@@ -107,7 +104,7 @@ export class Detector {
       alignment.estimate(background.diff, background.level, exposure.ratio, this.#kind);
       if (alignment.shift.length > 0) background.unshift(exposure.ratio, alignment.shift);
     }
-    finder.find(background.raw, background.rawCount, background.diff, background.limit, this.#before);
+    finder.find(background.raw, background.rawCount, background.diff, background.limit, background.before);
     for (const blob of finder.blobs) {
       if (blob.area >= 8) blob.light = this.light.isLight(blob, finder, background, frame, alignment.noise);
     }

@@ -3,7 +3,8 @@ import { BLOCK, BLOCK_SAMPLES, BLOCKS, blockSums } from './grid.js';
 /** Ratios are counted in steps of 1/64 octave (1.1 %) over +-4 octaves: medians without sorting. */
 const STEPS = 64;
 const OCTAVES = 4;
-const BINS = 2 * OCTAVES * STEPS + 1;
+const MIDDLE = OCTAVES * STEPS;
+const BINS = 2 * MIDDLE + 1;
 const GROUPS = 4;
 /** Added to levels before they are divided, so that black does not decide. */
 export const PEDESTAL = 2;
@@ -32,6 +33,8 @@ export class Exposure {
   readonly #back = new Float32Array(BLOCKS);
   readonly #bin = new Int16Array(BLOCKS);
   readonly #ratios = new Uint16Array(BINS * (GROUPS + 1));
+  /** Logarithm of a level in quarters, in steps. */
+  readonly #log = Float32Array.from({ length: 1024 }, (_, i) => STEPS * Math.log2(i / 4 + PEDESTAL));
   readonly #levels = new Uint16Array(256);
   readonly #knots = { level: new Float64Array(GROUPS), ratio: new Float64Array(GROUPS), count: 0 };
 
@@ -55,8 +58,8 @@ export class Exposure {
         this.#bin[i] = -1;
         continue;
       }
-      const ratio = Math.log2((f + PEDESTAL) / (b + PEDESTAL));
-      this.#bin[i] = Math.round((Math.min(OCTAVES, Math.max(-OCTAVES, ratio)) + OCTAVES) * STEPS);
+      const bin = this.#log[(f * 4) | 0]! - this.#log[(b * 4) | 0]! + MIDDLE;
+      this.#bin[i] = bin < 0 ? 0 : bin >= BINS ? BINS - 1 : (bin + 0.5) | 0;
       this.#levels[b | 0]!++;
       used++;
     }
