@@ -72,7 +72,7 @@ export class Background {
       const d = frame[c]! - gain * level[c]! - offset;
       const t = limit[c]!;
       diff[c] = d;
-      if (d > t || d < -t) raw[n++] = c;
+      if (Math.abs(d) > t) raw[n++] = c;
     }
     this.rawCount = n;
   }
@@ -93,7 +93,7 @@ export class Background {
       t += EDGE * r * edge[c]!;
       diff[c] = d;
       limit[c] = t;
-      if (d > t || d < -t) raw[n++] = c;
+      if (Math.abs(d) > t) raw[n++] = c;
     }
     this.rawCount = n;
   }
@@ -168,7 +168,7 @@ export class Background {
       level[c] = next > 0 ? (next < 255 ? next : 255) : 0;
       if (k > REJECTED) continue;
       const m = deviation[c]!;
-      let stray = d < 0 ? -d : d;
+      let stray = Math.abs(d);
       if (stray > 4 * m + 2) stray = 4 * m + 2;
       const now = m + spread * (stray - m);
       deviation[c] = now > FLOOR ? now : FLOOR;
@@ -186,7 +186,7 @@ export class Background {
       const d = diff[c]!;
       level[c] = level[c]! * keep + offset + a * d;
       const m = deviation[c]!;
-      const stray = d < 0 ? -d : d;
+      const stray = Math.abs(d);
       const now = m + spread * (stray - m);
       deviation[c] = now > FLOOR ? now : FLOOR;
     }
@@ -202,7 +202,7 @@ export class Background {
       if (inside && c > first && c < last) {
         const across = level[c + 1]! - level[c - 1]!;
         const down = level[c + WIDTH]! - level[c - WIDTH]!;
-        edge[c] = 0.5 * ((across < 0 ? -across : across) + (down < 0 ? -down : down));
+        edge[c] = 0.5 * (Math.abs(across) + Math.abs(down));
       }
       const base = BASE + SHARE * b;
       const stray = STRAY * deviation[c]!;

@@ -26,7 +26,7 @@ export class Alignment {
         if (kind[c]! > 1) continue;
         const b = level[c]!;
         const d = frame[c]! - ((b + PEDESTAL) * ratio[b | 0]! - PEDESTAL);
-        const bin = ((d < 0 ? -d : d) * 4) | 0;
+        const bin = (Math.abs(d) * 4) | 0;
         histogram[bin < 255 ? bin : 255]!++;
         count++;
       }
@@ -48,8 +48,8 @@ export class Alignment {
         const d = diff[c]!;
         const gx = r * (level[c + 1]! - level[c - 1]!);
         const gy = r * (level[c + WIDTH]! - level[c - WIDTH]!);
-        const limit = 12 + (gx < 0 ? -gx : gx) + (gy < 0 ? -gy : gy);
-        if (d >= limit || d <= -limit) continue;
+        const limit = 12 + Math.abs(gx) + Math.abs(gy);
+        if (Math.abs(d) >= limit) continue;
         xx += gx * gx;
         xy += gx * gy;
         yy += gy * gy;
