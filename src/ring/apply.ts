@@ -171,7 +171,7 @@ export class Applier {
     const stream = this.#tables.stream(entry.stream);
     if (stream === undefined) return;
     const row = this.#tables.segment(segmentId(stream.id, entry.seq));
-    if (row?.state === OPEN) this.#tables.drop(row, 0);
+    if (row?.state === OPEN) this.#tables.drop([row]);
   }
 
   #gapOpen(entry: EntryOf<'gap-open'>): void {

@@ -79,10 +79,10 @@ export class RingCheck {
    * Works for about `budgetMs`; false when everything was checked or the index turned out to be damaged.
    * @throws BluelightError DISK_FAILED when the disk went away meanwhile
    */
-  step(budgetMs: number): boolean {
+  step(budgetMs: number, maxRows = Number.POSITIVE_INFINITY): boolean {
     if (!this.#core.tables.sql.db.open) throw new BluelightError('DISK_FAILED', 'the disk was closed during the check');
     try {
-      this.#done = !this.#stepUntil(this.#clock.monotonic() + budgetMs);
+      this.#done = !this.#stepUntil(this.#clock.monotonic() + budgetMs, maxRows);
     } catch (error) {
       if (diskTrouble(error) !== 'index') throw diskError(error);
       this.indexDamaged = true;
@@ -92,12 +92,13 @@ export class RingCheck {
     return !this.#done;
   }
 
-  #stepUntil(until: number): boolean {
+  #stepUntil(until: number, maxRows: number): boolean {
+    let rows = 0;
     do {
       const next = this.#work.next();
       if (next.done === true) return false;
       this.#checked += next.value;
-    } while (this.#clock.monotonic() < until);
+    } while (++rows < maxRows && this.#clock.monotonic() < until);
     return true;
   }
 

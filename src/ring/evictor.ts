@@ -7,14 +7,15 @@ import type { Core } from './core.js';
 import { allocated } from './disk-io.js';
 import type { JournalEntry } from './journal-entry.js';
 import { segmentId, seqOf } from './layout.js';
-import { toRanges, type Protections } from './protections.js';
+import type { Protections } from './protections.js';
+import { toRanges } from './ranges.js';
 import { removeGarbage } from './recovery.js';
 import { planRetention, type Candidate, type RetentionNow, type RetentionPlan, type StreamStock } from './retention.js';
-import { endMs, ticksToMs, type SegmentRow, type StreamRow } from './tables.js';
+import { endMs, ticksToMs, type CandidateRow, type StreamRow } from './tables.js';
 import type { RingLimits } from './types.js';
 
 /** Segments per stream that one plan looks at. */
-const WINDOW = 128;
+const WINDOW = 64;
 
 /** Reads what could be deleted, lets `planRetention` decide and carries it out. */
 export class Evictor {
@@ -131,11 +132,11 @@ export class Evictor {
   }
 
   /** The oldest segments that are not protected: protected ranges are stepped over, however long they are. */
-  #window(stream: StreamRow): SegmentRow[] {
-    const rows: SegmentRow[] = [];
+  #window(stream: StreamRow): CandidateRow[] {
+    const rows: CandidateRow[] = [];
     let from = segmentId(stream.id, 0);
     while (rows.length < WINDOW) {
-      const more = this.#core.tables.settledFrom(stream.id, from, WINDOW - rows.length);
+      const more = this.#core.tables.candidates(stream.id, from, WINDOW - rows.length);
       if (more.length === 0) break;
       const held = more.findIndex((row) => this.#protections.has(stream.name, seqOf(row.id)));
       const free = held === -1 ? more : more.slice(0, held);

@@ -7,7 +7,8 @@ import { readState } from './database.js';
 import type { JournalEntry } from './journal-entry.js';
 import { collectJournal } from './journal-collector.js';
 import { seqOf } from './layout.js';
-import { toRanges, type Protections } from './protections.js';
+import type { Protections } from './protections.js';
+import { toRanges } from './ranges.js';
 import { Rebuild } from './rebuild.js';
 import { removeGarbage } from './recovery.js';
 import { GARBAGE } from './tables.js';
@@ -17,6 +18,7 @@ const SLOW_WORK_MS = 60_000;
 const SAVE_ANCHOR_MS = 600_000;
 /** Per tick: 0.4 % of the thread while a pass runs. */
 const SCRUB_MS = 1;
+const SCRUB_ROWS = 20;
 const SCRUB_AGAIN_MS = 24 * 3_600_000;
 
 export interface MaintenanceParts {
@@ -114,7 +116,7 @@ export class Maintenance {
   #scrub(mono: number): void {
     if (mono < this.#nextScrub) return;
     this.#check ??= new RingCheck(this.#core, 'presence', this.#parts.options.clock);
-    const more = this.#check.step(SCRUB_MS);
+    const more = this.#check.step(SCRUB_MS, SCRUB_ROWS);
     if (this.#check.indexDamaged) {
       const [first] = this.#check.progress.findings;
       throw new BluelightError('INDEX_CORRUPT', `ring.db is damaged: ${first?.message}`, { retryable: true });

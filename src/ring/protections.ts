@@ -1,8 +1,7 @@
 import { seqOf } from './layout.js';
+import { toRanges, type NumberRange } from './ranges.js';
 import type { Tables } from './tables.js';
 import type { Protection } from './types.js';
-
-type SeqRange = [from: number, to: number];
 
 /**
  * Which segments are held or leased. Main pushes the whole list whenever it changes; here it becomes ranges of
@@ -10,7 +9,7 @@ type SeqRange = [from: number, to: number];
  */
 export class Protections {
   #list: readonly Protection[] | undefined;
-  #ranges = new Map<string, SeqRange[]>();
+  #ranges = new Map<string, NumberRange[]>();
 
   /** Until the first snapshot nobody knows what is held: nothing may be evicted. */
   get seen(): boolean {
@@ -67,15 +66,4 @@ export class Protections {
       item.role === undefined ? stream.startsWith(`${item.camera}.`) : stream === `${item.camera}.${item.role}`,
     );
   }
-}
-
-/** Sequence numbers that follow each other, as ranges. */
-export function toRanges(sorted: readonly number[]): SeqRange[] {
-  const ranges: SeqRange[] = [];
-  for (const seq of sorted) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last[1] === seq - 1) last[1] = seq;
-    else ranges.push([seq, seq]);
-  }
-  return ranges;
 }

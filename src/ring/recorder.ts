@@ -1,17 +1,15 @@
-import { renameSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { errorCode } from '../base/errors.js';
 import { createHash } from 'node:crypto';
 import { TIMESCALE, type Fragment, type GapReason, type RunStart } from '../media/stream.js';
 import { gapOpenEntryOf, type Core } from './core.js';
 import { readState } from './database.js';
-import { ensureDir, unlinkIfThere } from './disk-io.js';
+import { ensureDir } from './disk-io.js';
 import type { EntryOf, JournalEntry } from './journal-entry.js';
 import { segmentId } from './layout.js';
 import { recordOf } from './records.js';
-import { saveFragments } from './recovery.js';
-import { scanSegment } from './scan.js';
+import { clearTheWay, saveFragments } from './recovery.js';
 import { SegmentWriter } from './segment-writer.js';
 import type { ClockTrust } from './types.js';
 
@@ -243,7 +241,7 @@ export class StreamRecorder {
       writer = new SegmentWriter(core.io, start, syncDirectory);
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error;
-      clearTheWay(core, this.name, seq, path);
+      clearTheWay(core, this.name, seq);
       writer = new SegmentWriter(core.io, start, syncDirectory);
     }
     entries.push({
@@ -292,20 +290,4 @@ export class StreamRecorder {
 
 function roundTimes(at: { wallMs: number; monoMs: number }): { wallMs: number; monoMs: number } {
   return { wallMs: Math.round(at.wallMs), monoMs: Math.round(at.monoMs) };
-}
-
-/**
- * A file lies where the next segment goes and no row knows it: a crash came between creating it and its journal entry.
- * It is deleted if there is no picture in it, and kept aside otherwise.
- */
-function clearTheWay(core: Core, stream: string, seq: number, path: string): void {
-  const found = scanSegment(core.io, path);
-  if (found === undefined || found.count === 0) {
-    unlinkIfThere(core.io, path);
-    return;
-  }
-  const aside = join(core.directory, 'orphans');
-  ensureDir(core.io, core.directory, aside);
-  renameSync(path, join(aside, `${stream}-${seq}-${found.bodySha256.slice(0, 8)}.mp4`));
-  core.io.syncDir(aside);
 }

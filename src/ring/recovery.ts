@@ -1,6 +1,8 @@
+import { existsSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { readState, setPosition } from './database.js';
 import type { Core } from './core.js';
-import { unlinkIfThere } from './disk-io.js';
+import { ensureDir, unlinkIfThere } from './disk-io.js';
 import type { JournalEntry } from './journal-entry.js';
 import { bucketDir, bucketOf, seqOf } from './layout.js';
 import { recordOf } from './records.js';
@@ -48,11 +50,31 @@ export function settle(core: Core, gap: RecoveryGap): RecoveryReport {
   const report: RecoveryReport = { recovered: [], dropped: [], garbage: 0 };
   const rows = core.tables.unsettled();
   for (const row of rows) if (row.state === OPEN) settleOpen(core, row, gap, report);
+  for (const stream of core.tables.streams()) clearTheWay(core, stream.name, stream.next_seq);
   report.garbage = removeGarbage(
     core,
     rows.filter((row) => row.state === GARBAGE),
   );
   return report;
+}
+
+/**
+ * A file may lie where the next segment goes and no row knows it: a crash came between creating it and its journal
+ * entry. It is deleted if there is no picture in it, and kept aside otherwise.
+ */
+export function clearTheWay(core: Core, stream: string, seq: number): void {
+  const path = core.path(stream, seq);
+  if (!existsSync(path)) return;
+  const found = scanSegment(core.io, path);
+  if (found === undefined || found.count === 0) {
+    unlinkIfThere(core.io, path);
+    core.io.syncDir(dirname(path));
+    return;
+  }
+  const aside = join(core.directory, 'orphans');
+  ensureDir(core.io, core.directory, aside);
+  renameSync(path, join(aside, `${stream}-${seq}-${found.bodySha256.slice(0, 8)}.mp4`));
+  core.io.syncDir(aside);
 }
 
 function settleOpen(core: Core, row: SegmentRow, gap: RecoveryGap, report: RecoveryReport): void {
@@ -97,17 +119,13 @@ export function saveFragments(core: Core, id: number, list: Buffer): void {
 export function removeGarbage(core: Core, rows: readonly SegmentRow[]): number {
   if (rows.length === 0) return 0;
   const names = new Map(core.tables.streams().map((stream) => [stream.id, stream.name]));
-  const inits = new Map<number, number>();
   const directories = new Set<string>();
   for (const row of rows) {
     const stream = names.get(row.stream_id)!;
     unlinkIfThere(core.io, core.path(stream, seqOf(row.id)));
     directories.add(bucketDir(core.directory, stream, bucketOf(seqOf(row.id))));
-    if (!inits.has(row.init_id)) inits.set(row.init_id, core.tables.initLength(row.init_id));
   }
   for (const directory of directories) core.syncOrRemoveDir(directory);
-  core.tables.sql.transaction(() => {
-    for (const row of rows) core.tables.drop(row, inits.get(row.init_id)!);
-  });
+  core.tables.sql.transaction(() => core.tables.drop(rows));
   return rows.length;
 }

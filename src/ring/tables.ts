@@ -2,6 +2,7 @@ import { BluelightError } from '../base/errors.js';
 import type { Sql } from '../store/sql.js';
 import { allocated } from './disk-io.js';
 import { segmentId } from './layout.js';
+import { toRanges } from './ranges.js';
 
 export const OPEN = 0;
 export const CLOSED = 1;
@@ -42,6 +43,21 @@ export interface SegmentRow {
   journal_number: number | null;
 }
 
+export type CandidateRow = Pick<
+  SegmentRow,
+  | 'id'
+  | 'stream_id'
+  | 'ordinal'
+  | 'run_id'
+  | 'init_id'
+  | 'start_ms'
+  | 'mono_ms'
+  | 'clock'
+  | 'duration_ticks'
+  | 'body_bytes'
+  | 'has_motion'
+>;
+
 /** A row with the texts that its numbers stand for. */
 export interface SegmentDetail extends SegmentRow {
   run: string;
@@ -72,7 +88,7 @@ export function ticksToMs(ticks: number): number {
 }
 
 /** Where a settled segment ends on the wall clock. */
-export function endMs(row: SegmentRow): number {
+export function endMs(row: Pick<SegmentRow, 'start_ms' | 'duration_ticks'>): number {
   return row.start_ms + ticksToMs(row.duration_ticks ?? 0);
 }
 
@@ -196,6 +212,15 @@ export class Tables {
     );
   }
 
+  /** `settledFrom` with the few columns that retention looks at. */
+  candidates(streamNumber: number, fromId: number, limit: number): CandidateRow[] {
+    return this.sql.all<CandidateRow>(
+      `select id, stream_id, ordinal, run_id, init_id, start_ms, mono_ms, clock, duration_ticks, body_bytes, has_motion
+       from segments where id >= :from and id < :end and state in (1, 3) order by id limit :limit`,
+      { from: Math.max(fromId, segmentId(streamNumber, 0)), end: segmentId(streamNumber + 1, 0), limit },
+    );
+  }
+
   newest(streamNumber: number): SegmentRow | undefined {
     return this.sql.one<SegmentRow>(
       `select * from segments where id >= :from and id < :end and state in (1, 3) order by id desc limit 1`,
@@ -240,14 +265,28 @@ export class Tables {
     return this.sql.one<{ n: number }>('select length(bytes) as n from inits where id = :id', { id })?.n ?? 0;
   }
 
-  /** Takes one row out with everything that was counted for it. */
-  drop(row: SegmentRow, initBytes: number): void {
-    this.sql.run('delete from segments where id = :id', { id: row.id });
-    this.sql.run('delete from fragments where segment_id = :id', { id: row.id });
-    if (row.duration_ticks === null) return;
-    const stored = allocated(initBytes + (row.body_bytes ?? 0));
-    this.count(row.stream_id, -1, -stored, -ticksToMs(row.duration_ticks));
-    if (row.journal_number !== null) this.setLive(row.journal_number, -1);
+  /** Takes rows out with everything that was counted for them. */
+  drop(rows: readonly SegmentRow[]): void {
+    const inits = new Map<number, number>();
+    const streams = new Map<number, { segments: number; bytes: number; ms: number }>();
+    const journals = new Map<number, number>();
+    for (const row of rows) {
+      if (row.duration_ticks === null) continue;
+      const init = inits.get(row.init_id) ?? this.initLength(row.init_id);
+      inits.set(row.init_id, init);
+      const sum = streams.get(row.stream_id) ?? { segments: 0, bytes: 0, ms: 0 };
+      sum.segments++;
+      sum.bytes += allocated(init + (row.body_bytes ?? 0));
+      sum.ms += ticksToMs(row.duration_ticks);
+      streams.set(row.stream_id, sum);
+      if (row.journal_number !== null) journals.set(row.journal_number, (journals.get(row.journal_number) ?? 0) + 1);
+    }
+    for (const [from, to] of toRanges(rows.map((row) => row.id).sort((a, b) => a - b))) {
+      this.sql.run('delete from segments where id between :from and :to', { from, to });
+      this.sql.run('delete from fragments where segment_id between :from and :to', { from, to });
+    }
+    for (const [id, sum] of streams) this.count(id, -sum.segments, -sum.bytes, -sum.ms);
+    for (const [number, count] of journals) this.setLive(number, -count);
   }
 
   count(streamId: number, segments: number, storedBytes: number, durationMs: number): void {
