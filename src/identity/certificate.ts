@@ -1,24 +1,10 @@
-import { createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
+import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { isIP, isIPv6 } from 'node:net';
+import type * as X509 from '@peculiar/x509';
 import type { Clock } from '../base/clock.js';
 import { errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { TableCalls } from '../store/calls.js';
-import {
-  bits,
-  boolean,
-  context,
-  generalNames,
-  integer,
-  octets,
-  oid,
-  pem,
-  sequence,
-  set,
-  time,
-  utf8,
-  type Der,
-} from './der.js';
 
 const FILE = 'page.pem';
 const DAY_MS = 86_400_000;
@@ -49,13 +35,14 @@ export async function pageCertificate(
   const kept = await ports.tables.files.get(FILE);
   const present = kept === null ? null : read(kept, ports.log);
   if (present !== null && isGood(present.cert, wanted, ports.clock.now())) return { ...present, fresh: false };
-  const text = make(wanted, ports.clock.now());
+  const text = await make(wanted, ports.clock.now());
   await ports.tables.files.put({ name: FILE, text });
   return { ...read(text, ports.log)!, fresh: true };
 }
 
 function isName(name: string): boolean {
-  return isIP(name) !== 0 || /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i.test(name);
+  // An address with a zone (fe80::1%eth0) means nothing to anybody else.
+  return (isIP(name) !== 0 && !name.includes('%')) || /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i.test(name);
 }
 
 function read(text: string, log: Log): Omit<PageCertificate, 'fresh'> | null {
@@ -78,37 +65,54 @@ function isGood(pem: string, wanted: readonly string[], now: number): boolean {
   return inTime && wanted.every((name) => (isIP(name) ? cert.checkIP(name) : cert.checkHost(name)) !== undefined);
 }
 
-/** X.509 v3 (RFC 5280 §4.1), signed with its own key by ecdsa-with-SHA256 (RFC 5758 §3.2). */
-function make(names: readonly string[], now: number): string {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  const algorithm = sequence(oid('1.2.840.10045.4.3.2'));
-  const name = sequence(set(sequence(oid('2.5.4.3'), utf8('bluelight box'))));
-  const body = sequence(
-    context(0, integer(Buffer.of(2))),
-    // A leading 1 keeps it positive and never zero.
-    integer(Buffer.concat([Buffer.of(1), randomBytes(15)])),
-    algorithm,
-    name,
-    // A day back, for clients whose clock is behind.
-    sequence(time(now - DAY_MS), time(now - DAY_MS + LIFETIME_MS)),
-    name,
-    publicKey.export({ type: 'spki', format: 'der' }),
-    context(3, sequence(...extensions(names))),
+const KEY: webcrypto.EcKeyGenParams = { name: 'ECDSA', namedCurve: 'P-256' };
+
+/** The key and an X.509 v3 certificate over it (RFC 5280 §4.1), signed with itself, as PEM. */
+async function make(names: readonly string[], now: number): Promise<string> {
+  const x509 = await library();
+  const keys = await webcrypto.subtle.generateKey(KEY, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      keys,
+      signingAlgorithm: { ...KEY, hash: 'SHA-256' },
+      name: 'CN=bluelight box',
+      // A leading 1 keeps it positive and never zero.
+      serialNumber: `01${randomBytes(15).toString('hex')}`,
+      // A day back, for clients whose clock is behind.
+      notBefore: new Date(now - DAY_MS),
+      notAfter: new Date(now - DAY_MS + LIFETIME_MS),
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        new x509.SubjectAlternativeNameExtension(
+          names.map((name) =>
+            isIP(name) === 0 ? { type: 'dns', value: name } : { type: 'ip', value: plainAddress(name) },
+          ),
+        ),
+      ],
+    },
+    webcrypto,
   );
-  const certificate = sequence(body, algorithm, bits(sign('sha256', body, privateKey)));
-  return `${privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()}${pem('CERTIFICATE', certificate)}`;
+  const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString();
+  return `${key}${certificate.toString('pem')}\n`;
 }
 
-function extensions(names: readonly string[]): Der[] {
-  const extension = (id: string, critical: boolean, value: Der): Der =>
-    sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(value));
-  return [
-    // basicConstraints: no CA.
-    extension('2.5.29.19', true, sequence()),
-    // keyUsage: digitalSignature, the first of 8 bits.
-    extension('2.5.29.15', true, bits(Buffer.of(0x80), 7)),
-    // extKeyUsage: serverAuth.
-    extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1'))),
-    extension('2.5.29.17', false, generalNames(names)),
-  ];
+/** IPv6 in hexadecimal groups only, as the URL parser writes it: the library misreads `::ffff:1.2.3.4`. */
+function plainAddress(address: string): string {
+  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
+
+/**
+ * Loaded only where a certificate is made, once a year: it takes longer to load than most commands run. The container
+ * inside of it refuses to load without the metadata functions of a decorator proposal, but keeps nothing that the
+ * certificate needs in them: functions that know nothing are enough.
+ */
+async function library(): Promise<typeof X509> {
+  const reflect = Reflect as typeof Reflect &
+    Partial<Record<'getMetadata' | 'getOwnMetadata' | 'defineMetadata', unknown>>;
+  reflect.getMetadata ??= () => undefined;
+  reflect.getOwnMetadata ??= () => undefined;
+  reflect.defineMetadata ??= () => undefined;
+  return import('@peculiar/x509');
 }

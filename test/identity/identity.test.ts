@@ -1,15 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, sign } from 'node:crypto';
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, get } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FakeClock } from '../../src/base/fake-clock.js';
-import { silentLog } from '../../src/base/log.js';
 import type { ClaimFile } from '../../src/contract/messages.js';
 import { boxKey } from '../../src/identity/box-key.js';
-import { pageCertificate } from '../../src/identity/certificate.js';
 import { Claims, keyFingerprint } from '../../src/identity/claims.js';
 import { Logins } from '../../src/identity/logins.js';
 import { hashPassword, newCode, passwordFits, readCode } from '../../src/identity/passwords.js';
@@ -187,50 +183,6 @@ test('password hashes are salted, and nonsense fits nothing', async () => {
     expect(await passwordFits('pass', text)).toBe(false);
   expect(readCode('abc')).toBeNull();
   expect(new Set(Array.from({ length: 50 }, newCode)).size).toBe(50);
-});
-
-test("the certificate of the page: browsers' algorithm, all names, kept, renewed in time or for a new address", async () => {
-  const { dir, tables, clock } = box();
-  const ports = { tables, clock, log: silentLog };
-  const names = ['box.local', '192.168.7.20', 'not a name!'];
-  const first = await pageCertificate(ports, names);
-  writeFileSync(join(dir, 'c.pem'), first.cert);
-  const text = execFileSync('openssl', ['x509', '-in', join(dir, 'c.pem'), '-noout', '-text']).toString();
-  for (const part of [
-    'prime256v1',
-    'DNS:localhost',
-    'DNS:box.local',
-    'IP Address:192.168.7.20',
-    'IP Address:127.0.0.1',
-    'CA:FALSE',
-  ]) {
-    expect(text).toContain(part);
-  }
-  expect(statSync(join(dir, 'page.pem')).mode & 0o777).toBe(0o600);
-  expect(await pageCertificate(ports, names)).toEqual({ ...first, fresh: false });
-  const moved = await pageCertificate(ports, ['192.168.7.21']);
-  expect(moved.fresh).toBe(true);
-  await clock.advance(370 * 86_400_000);
-  expect((await pageCertificate(ports, ['192.168.7.21'])).fresh).toBe(true);
-  writeFileSync(join(dir, 'page.pem'), 'broken');
-  expect((await pageCertificate(ports, [])).fresh).toBe(true);
-});
-
-test('a server runs with it, and a client that trusts it connects', async () => {
-  const { tables } = box();
-  const clock = new FakeClock(Date.now());
-  const page = await pageCertificate({ tables, clock, log: silentLog }, []);
-  const server = createServer({ key: page.key, cert: page.cert }, (_, response) => response.end('hello'));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
-  const status = await new Promise((resolve, reject) => {
-    get({ host: 'localhost', port, ca: page.cert, agent: false }, (r) => resolve(r.resume().statusCode)).on(
-      'error',
-      reject,
-    );
-  });
-  expect(status).toBe(200);
 });
 
 test('a foreign private key signs nothing in the name of the box', async () => {
