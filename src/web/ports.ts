@@ -12,6 +12,7 @@ import type {
   QueueBody,
   StatusBody,
 } from '../contract/http.js';
+import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
 import type { MotionEvent } from '../contract/motion.js';
 import type { AccessRequest, AuditEntry, Party, PolicyDocument } from '../contract/policy.js';
@@ -31,6 +32,7 @@ export interface WebPorts {
   /** Binds the box to a center. Rejects with CLAIM_INVALID, CLAIMED, CLAIM_USED or CLAIM_EXPIRED. */
   claim(file: ClaimFile): Promise<{ site: string; box: string; center: string }>;
   cameras: CamerasPort;
+  owner: OwnerPort;
   footage: FootagePort;
   live: LivePort;
   /** Motion events of the grant's camera that touch the range (inside the grant's), oldest first. */
@@ -114,4 +116,29 @@ export interface ClipsPort {
   ): Promise<{ name: string; bytes: number; chunks: AsyncGenerator<Uint8Array> }>;
   /** Waiting and running uploads, in the order in which they will be sent. */
   queue(): Promise<QueueBody>;
+}
+
+interface TermsPreview {
+  words: string[];
+  table: object[];
+  changes: object[];
+}
+
+/** What an owner does with his terms. A passphrase is what proves him; see identity/owner. */
+export interface OwnerPort {
+  keyId(): Promise<string | null>;
+  setUp(name: string, passphrase: string): Promise<string>;
+  preview(document: PolicyDocument): Promise<TermsPreview>;
+  proposals(): Promise<(TermsPreview & { id: string; version: number; note: string; document: PolicyDocument })[]>;
+  propose(document: PolicyDocument, note: string, by: Party): Promise<string>;
+  accept(document: PolicyDocument, passphrase: string, by: Party): Promise<IssuedReceiptBody>;
+  decline(id: string, by: Party): Promise<void>;
+  pause(untilMs: number | null, reason: string, by: Party): Promise<IssuedReceiptBody>;
+  resume(reason: string, passphrase: string | undefined, by: Party): Promise<IssuedReceiptBody>;
+  optOut(reason: string, passphrase: string | undefined, by: Party): Promise<IssuedReceiptBody>;
+  receipts(): Promise<{ id: string; kind: string; madeMs: number }[]>;
+  receipt(id: string): Promise<object | null>;
+  approvals(): Promise<object[]>;
+  answer(id: string, yes: boolean, by: Party): Promise<void>;
+  auditExport(): AsyncGenerator<string>;
 }

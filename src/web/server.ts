@@ -46,6 +46,8 @@ const SWEEP_MS = 5_000;
 const PING_MS = 20_000;
 /** Visitors must not use up the descriptors that recording needs. */
 const MOST_CONNECTIONS = 200;
+/** A connection on which nothing moves for so long is cut; live views ping, events beat, playback comes back by itself. */
+const IDLE_MS = 600_000;
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 15_000, maxHeaderSize: 16 * 1024 };
 
 /** The local page and API. Nothing listens until `listen` or `listenSocket` is called. */
@@ -72,6 +74,11 @@ export function createWeb(options: WebOptions): Web {
         : { createServer: createHttpsServer, serverOptions: { ...LIMITS, ...options.tls, minVersion: 'TLSv1.2' } }),
     }) as Server;
     server.maxConnections = MOST_CONNECTIONS;
+    server.timeout = IDLE_MS;
+    // Node takes its own listener away when a request asks for an upgrade to something that is not spoken here.
+    server.on(viaSocket ? 'connection' : 'secureConnection', (socket: Socket) => {
+      socket.on('timeout', () => socket.destroy());
+    });
     servers.push(server);
     return server;
   };

@@ -1,5 +1,5 @@
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { demoBox } from './demo-box.js';
 import type { FakeBox } from './fake-box.js';
 import { startWeb, until, type Running } from './harness.js';
@@ -10,6 +10,8 @@ let browser: Browser;
 let context: BrowserContext;
 let page: Page;
 const complaints: string[] = [];
+// Footage plays at its own speed, and a browser on a busy machine starts slowly.
+vi.setConfig({ testTimeout: 60_000 });
 
 const ARGS = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--no-first-run'];
 
@@ -108,6 +110,28 @@ test('playback steps over a gap and says why', async () => {
   await goTo(`#/camera/cam-1/${gap - 4_000}`);
   await page.waitForSelector('.player .toast:not([hidden])', { timeout: 15_000 });
   expect(await page.locator('.player .toast').textContent()).toContain('the camera sent no pictures');
+  await advances('.player video');
+});
+
+test('playback goes on by itself over a connection that broke', async () => {
+  const { segment } = box.footage;
+  let served = 0;
+  box.footage.segment = async (...args) => {
+    if (++served !== 2) return segment(...args);
+    // The first one has arrived and is being played by then.
+    await becomes(`${video('.player video')}.currentTime > 0`);
+    throw new TypeError('the disk hiccups');
+  };
+  const at = box.cams[0]!.spans[1]!.fromMs + 60_000;
+  box.asked.length = 0;
+  await goTo(`#/camera/cam-1/${at}`);
+  const asked = (): number => box.asked.filter((request) => request.kind === 'playback').length;
+  // One segment of 10 s is played, then the rest is asked for anew.
+  await expect.poll(asked, { timeout: 20_000 }).toBe(2);
+  box.footage.segment = segment;
+  const second = box.asked.filter((request) => request.kind === 'playback')[1]!;
+  expect(second.range.fromMs - at).toBeGreaterThan(8_000);
+  expect(second.range.fromMs - at).toBeLessThan(11_000);
   await advances('.player video');
 });
 

@@ -37,6 +37,7 @@ export class PlaybackView {
   readonly #baseMs: number;
   readonly #tick: ReturnType<typeof setInterval>;
   #started = false;
+  #broken = false;
   #lastAt = -1;
   #still = 0;
   #finished = false;
@@ -90,6 +91,8 @@ export class PlaybackView {
       }
     } catch (error) {
       if (this.#abort.signal.aborted) return;
+      // What is here is played; then it is asked for again.
+      if (this.#started) return void (this.#broken = true);
       const { what, fix } = inWords(error);
       this.#events.failed(what, fix);
     }
@@ -128,6 +131,7 @@ export class PlaybackView {
     this.#feed.trim(video.currentTime - KEEP_S);
     this.#events.waiting(!video.paused && video.readyState < 3 && !this.#finished);
     this.#events.at(this.shownAt);
+    if (this.#broken && this.#feed.waiting === 0 && this.#feed.ahead(video.currentTime) < 0.5) this.#events.caughtUp();
     if (this.#finished && this.#feed.waiting === 0 && (video.ended || video.currentTime >= this.#feed.lastEnd - 0.2)) {
       this.#events.caughtUp();
     }

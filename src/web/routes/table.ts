@@ -3,6 +3,7 @@ import { boxRoutes } from './box.js';
 import { cameraRoutes } from './cameras.js';
 import { clipRoutes } from './clips.js';
 import { footageRoutes } from './footage.js';
+import { ownerRoutes } from './owner.js';
 import { sessionRoutes } from './session.js';
 
 /** Every route of `/api/v1`, as data: tests read from it who may do what, and the API description is made of it. */
@@ -12,4 +13,5 @@ export const ROUTES: readonly Route[] = [
   ...cameraRoutes,
   ...footageRoutes,
   ...clipRoutes,
+  ...ownerRoutes,
 ];
