@@ -284,6 +284,8 @@ export class Applier {
        values (:id, :stream, :state, :ordinal, :runId, :initId, :startMs, :monoMs, :clock, :decodeTicks)`,
       { id: segmentId(stream.id, seq), stream: stream.id, ...values },
     );
+    this.#tables.sql.run('update runs set segments = segments + 1 where id = :id', { id: values.runId });
+    this.#tables.sql.run('update inits set segments = segments + 1 where id = :id', { id: values.initId });
     this.#tables.sql.run('update state set next_ordinal = max(next_ordinal, :next) where id = 1', {
       next: values.ordinal + 1,
     });

@@ -32,6 +32,8 @@ export class Journal {
   #bytes = 0;
   /** A failed write may have left a part of a line behind `#bytes`. */
   #torn = false;
+  /** Of the files before the newest. */
+  #olderBytes = 0;
 
   constructor(io: DiskIo, directory: string, maxBytes: number) {
     this.#io = io;
@@ -52,7 +54,9 @@ export class Journal {
   /** Opens the newest file and cuts off a torn last line; begins file 1 when there is none. */
   open(): void {
     ensureDir(this.#io, this.#directory, journalDir(this.#directory));
-    const newest = this.numbers().at(-1);
+    const numbers = this.numbers();
+    const newest = numbers.at(-1);
+    this.#olderBytes = numbers.slice(0, -1).reduce((sum, n) => sum + this.#sizeOf(n), 0);
     if (newest === undefined) {
       this.#begin(1);
       return;
@@ -102,13 +106,14 @@ export class Journal {
   /** Begins the next file. Its first entries must carry over what a rebuild needs from older files. */
   start(entries: readonly JournalEntry[]): void {
     this.close();
+    this.#olderBytes += this.#bytes;
     this.#begin(this.#number + 1);
     if (entries.length > 0) this.append(entries);
   }
 
   /** Of all its files. */
   get totalBytes(): number {
-    return this.numbers().reduce((sum, n) => sum + (n === this.#number ? this.#bytes : this.#sizeOf(n)), 0);
+    return this.#olderBytes + this.#bytes;
   }
 
   /** Ascending. */
@@ -120,6 +125,7 @@ export class Journal {
   }
 
   remove(number: number): void {
+    this.#olderBytes -= this.#sizeOf(number);
     unlinkIfThere(this.#io, journalPath(this.#directory, number));
   }
 

@@ -63,6 +63,7 @@ export class Ring implements RecorderHost {
   #problem: { state: DiskState; error: BluelightError } | undefined;
   #mark: string | undefined;
   #everOpen = false;
+  #closed = false;
   #next = { open: 0, mount: 0 };
 
   constructor(options: RingOptions) {
@@ -81,11 +82,14 @@ export class Ring implements RecorderHost {
 
   /** @throws BluelightError why the disk cannot be used; `tick` goes on trying. */
   open(): void {
+    this.#closed = false;
     this.#tryOpen('agent_crashed');
     if (this.#core === undefined) throw this.#problem!.error;
   }
 
+  /** Ends every run with `agent_stopped`; later calls of `tick` do nothing. */
   close(): void {
+    this.#closed = true;
     for (const recorder of this.#recorders.values()) this.#guard(recorder, () => recorder.end('agent_stopped'));
     this.#core?.close();
     this.#core = undefined;
@@ -138,6 +142,7 @@ export class Ring implements RecorderHost {
 
   /** Syncs what is due, makes room ahead of need, looks after the disk. */
   tick(): void {
+    if (this.#closed) return;
     const now = this.clock.monotonic();
     if (this.#core === undefined && now >= this.#next.open)
       this.#tryOpen(this.#everOpen ? this.#away() : 'agent_crashed');
@@ -157,7 +162,7 @@ export class Ring implements RecorderHost {
     return this.#read((core) => {
       const row = core.tables.stream(checkStream(stream));
       const writer = this.#recorders.get(stream)?.writer;
-      const run = writer === undefined ? undefined : core.tables.ensureRun(writer.run, this.bootId);
+      const run = writer === undefined ? undefined : core.tables.runId(writer.run);
       const open = run === undefined ? undefined : openPart(run, writer);
       // What is written but not synced yet is neither there nor missing.
       const nowMs = writer === undefined ? this.clock.now() : writer.committed.endMs;

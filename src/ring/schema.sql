@@ -46,14 +46,18 @@ create table streams (
 create table inits (
   id integer primary key,
   sha256 blob not null unique check (length(sha256) = 32),
-  bytes blob not null
+  bytes blob not null,
+  -- Segments that need it.
+  segments integer not null default 0
 ) strict;
 
 create table runs (
   id integer primary key,
   -- ULID given by ingest.
   name text not null unique,
-  boot_id text not null
+  boot_id text not null,
+  -- Segments that belong to it.
+  segments integer not null default 0
 ) strict;
 
 create table segments (

@@ -79,7 +79,7 @@ export class Space {
   }
 
   hasRoom(limits: RingLimits): boolean {
-    return this.#short(limits, 1 << 20) <= 0;
+    return this.#short(limits, this.#slack(limits) / 4) <= 0;
   }
 
   /** Samples the disk, keeps the slack free, and applies age rules once a minute. */

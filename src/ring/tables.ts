@@ -92,6 +92,10 @@ export function endMs(row: Pick<SegmentRow, 'start_ms' | 'duration_ticks'>): num
   return row.start_ms + ticksToMs(row.duration_ticks ?? 0);
 }
 
+function addTo(counts: Map<number, number>, key: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
 /** Typed access to the rows of ring.db. Whoever changes rows does so in a transaction. */
 export class Tables {
   readonly sql: Sql;
@@ -121,7 +125,11 @@ export class Tables {
 
   ensureRun(name: string, boot: string): number {
     this.sql.run('insert into runs (name, boot_id) values (:name, :boot) on conflict do nothing', { name, boot });
-    return this.sql.one<{ id: number }>('select id from runs where name = :name', { name })!.id;
+    return this.runId(name)!;
+  }
+
+  runId(name: string): number | undefined {
+    return this.sql.one<{ id: number }>('select id from runs where name = :name', { name })?.id;
   }
 
   initId(sha256: Uint8Array): number | undefined {
@@ -270,7 +278,10 @@ export class Tables {
     const inits = new Map<number, number>();
     const streams = new Map<number, { segments: number; bytes: number; ms: number }>();
     const journals = new Map<number, number>();
+    const users = { runs: new Map<number, number>(), inits: new Map<number, number>() };
     for (const row of rows) {
+      addTo(users.runs, row.run_id);
+      addTo(users.inits, row.init_id);
       if (row.duration_ticks === null) continue;
       const init = inits.get(row.init_id) ?? this.initLength(row.init_id);
       inits.set(row.init_id, init);
@@ -279,7 +290,7 @@ export class Tables {
       sum.bytes += allocated(init + (row.body_bytes ?? 0));
       sum.ms += ticksToMs(row.duration_ticks);
       streams.set(row.stream_id, sum);
-      if (row.journal_number !== null) journals.set(row.journal_number, (journals.get(row.journal_number) ?? 0) + 1);
+      if (row.journal_number !== null) addTo(journals, row.journal_number);
     }
     for (const [from, to] of toRanges(rows.map((row) => row.id).sort((a, b) => a - b))) {
       this.sql.run('delete from segments where id between :from and :to', { from, to });
@@ -287,6 +298,11 @@ export class Tables {
     }
     for (const [id, sum] of streams) this.count(id, -sum.segments, -sum.bytes, -sum.ms);
     for (const [number, count] of journals) this.setLive(number, -count);
+    for (const table of ['runs', 'inits'] as const) {
+      for (const [id, count] of users[table]) {
+        this.sql.run(`update ${table} set segments = segments - :count where id = :id`, { id, count });
+      }
+    }
   }
 
   count(streamId: number, segments: number, storedBytes: number, durationMs: number): void {

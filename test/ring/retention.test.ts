@@ -194,15 +194,15 @@ test('the quota is never exceeded: room is made before bytes are written, files 
 });
 
 test('nothing closed is evicted before the first snapshot of holds, and recording overruns the quota for that long', () => {
-  rig = new Rig({ limits: limits({ quotaBytes: 3e6 }) }).open();
+  rig = new Rig({ limits: limits({ quotaBytes: 7e6 }) }).open();
   rig.begin('a.main');
-  rig.record(200);
-  expect(rig.files()).toHaveLength(20);
+  rig.record(600);
+  expect(rig.files()).toHaveLength(60);
   expect(rig.ring.status()).toMatchObject({ state: 'ok', evicting: 'waiting_for_holds' });
   rig.ring.setProtections([]);
   rig.record(1);
-  expect(rig.files().length).toBeLessThan(20);
-  expect(rig.ring.status().usedBytes).toBeLessThanOrEqual(3e6);
+  expect(rig.files().length).toBeLessThan(60);
+  expect(rig.ring.status().usedBytes).toBeLessThanOrEqual(7e6);
 });
 
 test('a hold beats space: it stays whole, also where it reaches into the future, and the newest is not recorded, loudly', () => {
@@ -248,10 +248,10 @@ test('foreign data on the disk: the ring shrinks to leave the reserve', () => {
 
 test('every deletion leaves a signed record from which the chain goes on, checkable without the agent', () => {
   const signer = signerFromKey(generateKeyPairSync('ed25519').privateKey);
-  rig = new Rig({ limits: limits({ quotaBytes: 3e6 }), signer }).open();
+  rig = new Rig({ limits: limits({ quotaBytes: 7e6 }), signer }).open();
   rig.ring.setProtections([]);
   rig.begin('a.main');
-  rig.record(300);
+  rig.record(600);
   const prunes = entries().filter((e): e is EntryOf<'prune'> => e.k === 'prune');
   expect(prunes.length).toBeGreaterThan(0);
   let next = 1;
