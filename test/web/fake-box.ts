@@ -211,6 +211,27 @@ export class FakeBox implements WebPorts {
     },
   };
 
+  /** The owner's desk has its own tests; here it is there and empty. */
+  owner: WebPorts['owner'] = {
+    keyId: () => Promise.resolve(null),
+    setUp: () => Promise.resolve('key'),
+    preview: () => Promise.resolve({ words: [], table: [], changes: [] }),
+    proposals: () => Promise.resolve([]),
+    propose: () => Promise.resolve('01KB0000000000000000000000'),
+    accept: () => notHere(),
+    decline: () => Promise.resolve(),
+    pause: () => notHere(),
+    resume: () => notHere(),
+    optOut: () => notHere(),
+    receipts: () => Promise.resolve([]),
+    receipt: () => Promise.resolve({ payloadType: 'x', payload: '', signatures: [{ keyid: 'A'.repeat(43), sig: '' }] }),
+    approvals: () => Promise.resolve([]),
+    answer: () => Promise.resolve(),
+    async *auditExport() {
+      yield '';
+    },
+  };
+
   footage: WebPorts['footage'] = {
     coverage: async (grant, role, range) => {
       const cam = this.#cam(grant.camera);
@@ -349,6 +370,10 @@ export class FakeBox implements WebPorts {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+}
+
+function notHere(): Promise<never> {
+  return Promise.reject(new BluelightError('UNSUPPORTED', 'not in this box'));
 }
 
 function endOf(cam: FakeCamera, span: TimeRange): number {
