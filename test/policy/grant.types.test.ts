@@ -45,6 +45,21 @@ test('a line that reads footage for the outside without a grant does not compile
   expect(compile(reading(`{ camera: 'gate' }`)).join()).toMatch(/not assignable|missing/);
 });
 
+const handler = (name: string, body: string): string => `
+  import type { Grant } from './contract/grant.js';
+  import type { Handlers } from './policy/command-desk.js';
+  declare function read(grant: Grant): Promise<Uint8Array>;
+  export const handlers: Handlers = { '${name}': async (call) => { ${body} } };`;
+
+test('a command that shows footage is written with its grants; another has none to read with', () => {
+  expect(compile(handler('clip.request', 'for (const grant of call.grants) await read(grant);'))).toEqual([]);
+  expect(compile(handler('diag.run', 'for (const grant of call.grants) await read(grant);')).join()).toMatch(/grants/);
+  expect(compile(handler('clip.request', `await read({ camera: call.args.cameras[0] });`)).join()).toMatch(
+    /granted|Grant/,
+  );
+  expect(compile(handler('footage.steal', '')).join()).toMatch(/footage\.steal/);
+});
+
 /** Places outside the gate where a value is declared to be a grant. */
 export function forgeries(files: { path: string; text: string }[]): string[] {
   const forged = /\bas\s+(?:unknown\s+as\s+)?Grant\b|<Grant>\s*[({]/;
