@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { signedManifest } from './clip.js';
+import { policyDocument } from './policy.js';
+import { receipt } from './receipt.js';
+import { ulidText, utc } from './primitives.js';
+
+/** Bodies of the local HTTP API with which an owner rules over his terms. */
+
+const passphrase = z.string().min(1).max(200);
+
+export const ownerBody = z.object({ key: z.string().nullable() });
+export const ownerSetUpBody = z.object({ name: z.string().min(1).max(40), passphrase });
+
+export const termsBody = z.object({ document: policyDocument });
+export const proposeBody = termsBody.extend({ note: z.string().trim().max(500).default('') });
+/** The owner's passphrase is what signs; who is logged in does not matter. */
+export const acceptBody = termsBody.extend({ passphrase });
+export const declineBody = z.object({ id: ulidText });
+
+export const previewBody = z.object({
+  words: z.array(z.string()),
+  table: z.array(z.record(z.string(), z.unknown())),
+  changes: z.array(z.record(z.string(), z.unknown())),
+});
+export const proposalBody = previewBody.extend({
+  id: ulidText,
+  version: z.number().int(),
+  note: z.string(),
+  document: policyDocument,
+  createdMs: z.number(),
+});
+export const proposalsBody = z.object({ proposals: z.array(proposalBody) });
+
+/** A receipt as it is kept: what it says, and the signed form that anybody can check. */
+export const issuedReceiptBody = z.object({ id: ulidText, receipt, envelope: signedManifest });
+export type IssuedReceiptBody = z.infer<typeof issuedReceiptBody>;
+export const receiptsBody = z.object({
+  receipts: z.array(z.object({ id: ulidText, kind: z.string(), madeMs: z.number() })),
+});
+
+export const pauseBody = z.object({
+  /** Null: until it is resumed by hand. */
+  until: utc.nullable(),
+  reason: z.string().trim().max(500).default(''),
+});
+export const resumeBody = z.object({
+  reason: z.string().trim().max(500).default(''),
+  /** Of the owner; not needed where he himself is logged in, or where the city owns the site. */
+  passphrase: passphrase.optional(),
+});
+export const optOutBody = z.object({
+  reason: z.string().trim().max(500).default(''),
+  passphrase: passphrase.optional(),
+});
+
+export const approvalBody = z.object({
+  id: ulidText,
+  camera: z.string(),
+  kind: z.string(),
+  operator: z.string(),
+  agency: z.string(),
+  reason: z.string(),
+  from: utc,
+  to: utc,
+  askedAt: utc,
+  expiresAt: utc,
+});
+export const approvalsBody = z.object({ approvals: z.array(approvalBody) });
+export const answerBody = z.object({ yes: z.boolean() });
