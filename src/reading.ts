@@ -44,6 +44,7 @@ export function readBox(inputs: ReadingInputs): BoxReading {
     site: outside.site,
     box: outside.box,
     agent: VERSION,
+    keyId: inputs.keyId,
     claimed: outside.claimed,
     streams: inputs.streams,
     disk: inputs.ring,

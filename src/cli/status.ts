@@ -19,6 +19,7 @@ export function addStatusCommand(program: Command): void {
 
 function printStatus(context: Context, status: StatusBody): void {
   line(`${status.box.site}/${status.box.box}: ${status.state}, up ${formatDuration(status.box.uptime * 1000)}`);
+  line(`key      ${status.box.key}`);
   line(`center   ${status.center.state}${status.center.detail === '' ? '' : `: ${status.center.detail}`}`);
   const days = status.disk.days === null ? '' : `, ${status.disk.days.toFixed(1)} days`;
   line(`disk     ${status.disk.state}: ${formatBytes(status.disk.bytes)} of ${formatBytes(status.disk.quota)}${days}`);

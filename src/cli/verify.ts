@@ -32,7 +32,7 @@ export function addVerifyCommand(program: Command): void {
     .command('verify <clip>')
     .description('is a clip whole and untouched? Works offline, on any machine')
     .option('--manifest <file>', 'its signed manifest (default: beside it, .manifest.json)')
-    .option('--key <key>', 'public key of the box, as the center has it; may be given again', collect, [])
+    .option('--key <key>', 'public key of the box: `bluelight status` on it and the console of the center show it; may be given again', collect, [])
     .option('--checkpoint <file>', 'a signed checkpoint from the center; may be given again', collect, [])
     .option('--camera <id>', 'the camera that it is said to show')
     .action(

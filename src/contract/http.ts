@@ -58,7 +58,8 @@ export const statusBody = z.object({
   now: utc,
   /** One word for the whole box; the reasons are in `problems`. */
   state: z.enum(['ok', 'starting', 'waiting_claim', 'problem']),
-  box: z.object({ site: z.string(), box: z.string(), agent: z.string(), uptime: z.number() }),
+  /** `key`: public key of the box, which signs its clips and its audit log. */
+  box: z.object({ site: z.string(), box: z.string(), agent: z.string(), uptime: z.number(), key: z.string() }),
   problems: z.array(statusProblem),
   streams: z.array(streamStatus),
   disk: z.object({

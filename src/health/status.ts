@@ -35,6 +35,7 @@ export interface BoxReading {
   site: string;
   box: string;
   agent: string;
+  keyId: string;
   claimed: boolean;
   /** Without the age of the last byte on disk. */
   streams: Omit<StreamStatus, 'ageMs'>[];
@@ -63,7 +64,7 @@ export function assembleStatus(reading: BoxReading): StatusBody {
   return {
     now: toUtc(reading.nowMs),
     state: stateOf(reading, streams, problems),
-    box: { site: reading.site, box: reading.box, agent: reading.agent, uptime: reading.uptimeS },
+    box: { site: reading.site, box: reading.box, agent: reading.agent, uptime: reading.uptimeS, key: reading.keyId },
     problems,
     streams,
     disk: {

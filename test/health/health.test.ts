@@ -55,6 +55,7 @@ const stream = {
 const reading: BoxReading = {
   nowMs: 1_800_000_000_000,
   uptimeS: 61,
+  keyId: 'A'.repeat(43),
   site: 'main-st',
   box: 'box-1',
   agent: '0.1.0',

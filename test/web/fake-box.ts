@@ -107,7 +107,7 @@ export class FakeBox implements WebPorts {
     return {
       now: toUtc(Date.now()),
       state: this.cams.every((cam) => cam.online) ? 'ok' : 'problem',
-      box: { site: 'jx-store-0042', box: 'box-1', agent: '0.1.0', uptime: 93_784 },
+      box: { site: 'jx-store-0042', box: 'box-1', agent: '0.1.0', uptime: 93_784, key: 'A'.repeat(43) },
       problems: this.cams
         .filter((cam) => !cam.online)
         .map((cam) => ({
