@@ -5,8 +5,10 @@ const STEP_MS = 2_000;
 /** How long a step forward must last under NTP before age rules believe it. */
 const BELIEVE_MS = 24 * 3_600_000;
 
+/** What an untrusted clock said before `monoMs` is wrong by how far it was from `offsetMs`. */
 export interface Correction {
   monoMs: number;
+  /** Wall clock minus monotonic clock, now that time is trusted. */
   offsetMs: number;
 }
 
@@ -20,10 +22,6 @@ export interface TimeAnchor {
  * wrong once time is trusted, and keeps the time by which footage may grow old: one that no jump advances.
  */
 export class ClockWatch {
-  #offsetMs: number | undefined;
-  #trust: ClockTrust = 'none';
-  /** Steps since time was last trusted, waiting for NTP to say that they were right. */
-  #steps: Correction[] = [];
   #untrustedSeen = false;
   #anchor: TimeAnchor | undefined;
   #jumpedSinceMono: number | undefined;
@@ -33,26 +31,16 @@ export class ClockWatch {
     this.#anchor = anchor;
   }
 
-  /** @returns corrections that are certain now; one of 0 ms confirms what an untrusted clock said. */
-  observe(wallMs: number, monoMs: number, trust: ClockTrust): Correction[] {
-    const offsetMs = wallMs - monoMs;
-    const step = this.#offsetMs === undefined ? 0 : offsetMs - this.#offsetMs;
-    this.#offsetMs = offsetMs;
-    const wasTrusted = this.#trust === 'ntp';
-    this.#trust = trust;
-    if (Math.abs(step) > STEP_MS && !wasTrusted) {
-      this.#steps.push({ monoMs: Math.round(monoMs), offsetMs: Math.round(step) });
-    }
+  /** @returns the correction for what was recorded before, at the moment in which time becomes trusted */
+  observe(wallMs: number, monoMs: number, trust: ClockTrust): Correction | undefined {
     if (trust !== 'ntp') {
       this.#untrustedSeen = true;
-      return [];
+      return undefined;
     }
     this.#follow(wallMs, monoMs);
-    if (!this.#untrustedSeen) return [];
-    const found = this.#steps.length > 0 ? this.#steps : [{ monoMs: Math.round(monoMs), offsetMs: 0 }];
-    this.#steps = [];
+    if (!this.#untrustedSeen) return undefined;
     this.#untrustedSeen = false;
-    return found;
+    return { monoMs: Math.round(monoMs), offsetMs: Math.round(wallMs - monoMs) };
   }
 
   /** Time for age rules; null until it was trusted once. */

@@ -23,9 +23,18 @@ export function applyCorrections(core: Core): boolean {
   return boots.length > 0;
 }
 
-/** The sum of all steps that came after this moment of the boot. */
-const STEPS_AFTER = (mono: string): string =>
-  `(select coalesce(sum(c.offset_ms), 0) from corrections c where c.boot_id = :boot and c.mono_ms > ${mono})`;
+/** Latencies and slews; only what is further off was told by a wrong clock. */
+const TOLERANCE_MS = 2_000;
+
+/**
+ * By how much a time was wrong: the monotonic clock knew when it was, and the first correction after it knows what the
+ * wall clock should have said then.
+ */
+function shiftOf(recordedMs: string, mono: string): string {
+  const should = `(select ${mono} + c.offset_ms - (${recordedMs}) from corrections c
+    where c.boot_id = :boot and c.mono_ms > ${mono} order by c.mono_ms limit 1)`;
+  return `(case when abs(coalesce(${should}, 0)) > ${TOLERANCE_MS} then ${should} else 0 end)`;
+}
 
 function shiftSegments(core: Core, stream: StreamRow, boot: string): void {
   const { sql } = core.tables;
@@ -37,19 +46,20 @@ function shiftSegments(core: Core, stream: StreamRow, boot: string): void {
     { from: segmentId(stream.id, 0), end: segmentId(stream.id + 1, 0), boot },
   );
   if (range?.first === null || range === undefined) return;
+  const shift = shiftOf('segments.start_ms - segments.shift_ms', 'segments.mono_ms');
   sql.run(
-    `update segments set start_ms = start_ms - shift_ms + ${STEPS_AFTER('mono_ms')}, shift_ms = ${STEPS_AFTER('mono_ms')}
+    `update segments set start_ms = start_ms - shift_ms + ${shift}, shift_ms = ${shift}
      where id >= :first and id < :end and clock <> ${TRUSTED} and run_id in (select id from runs where boot_id = :boot)`,
     { first: range.first, end: segmentId(stream.id + 1, 0), boot },
   );
 }
 
 function shiftGaps(core: Core, boot: string): void {
-  const { sql } = core.tables;
-  sql.run(
-    `update gaps set
-       from_ms = from_ms - shift_from_ms + ${STEPS_AFTER('mono_ms')}, shift_from_ms = ${STEPS_AFTER('mono_ms')},
-       to_ms = to_ms - shift_to_ms + ${STEPS_AFTER('to_mono_ms')}, shift_to_ms = ${STEPS_AFTER('to_mono_ms')}
+  const from = shiftOf('gaps.from_ms - gaps.shift_from_ms', 'gaps.mono_ms');
+  const to = shiftOf('gaps.to_ms - gaps.shift_to_ms', 'gaps.to_mono_ms');
+  core.tables.sql.run(
+    `update gaps set from_ms = from_ms - shift_from_ms + ${from}, shift_from_ms = ${from},
+       to_ms = to_ms - shift_to_ms + ${to}, shift_to_ms = ${to}
      where boot_id = :boot and clock <> ${TRUSTED}`,
     { boot },
   );

@@ -102,14 +102,10 @@ export class Maintenance {
     if (entries.length > 0) this.#core.commit(entries);
   }
 
-  #correct(found: readonly Correction[]): void {
-    if (found.length === 0) return;
-    const boot = this.#parts.options.bootId;
-    this.#core.commit(found.map((c) => ({ k: 'correction', boot, monoMs: c.monoMs, offsetMs: c.offsetMs })));
+  #correct(found: Correction | undefined): void {
+    if (found === undefined) return;
+    this.#core.commit([{ k: 'correction', boot: this.#parts.options.bootId, ...found }]);
     if (applyCorrections(this.#core)) this.#parts.protections.refresh(this.#core.tables);
-    const offsetMs = found.reduce((sum, c) => sum + c.offsetMs, 0);
-    if (offsetMs !== 0)
-      this.#parts.options.log.warn({ offsetMs }, 'the clock was wrong; recordings were put where they belong');
   }
 
   /** A few rows at each tick are held against links and files: silent damage of the index is found within hours. */

@@ -40,6 +40,9 @@ const LONGEST_SEGMENT_TICKS = 60 * TIMESCALE;
 /** A key frame slightly before the full length still ends a segment, or 9.99 s would become 12. */
 const EARLY_TICKS = TIMESCALE / 4;
 
+/** More than any latency between capture and arrival. */
+const STEP_MS = 10_000;
+
 /** Writes one stream: fragments into segments, and the gaps between them. Every error of the disk is thrown. */
 export class StreamRecorder {
   readonly name: string;
@@ -234,7 +237,7 @@ export class StreamRecorder {
     const seq = this.#writer === undefined ? (stream?.next_seq ?? 1) : this.#writer.seq + 1;
     const path = core.path(this.name, seq);
     ensureDir(core.io, core.directory, dirname(path));
-    const start = { stream: this.name, seq, run: run.run, path, init: run.init, first };
+    const start = { stream: this.name, seq, run: run.run, path, init: run.init, first: this.#dated(first) };
     const syncDirectory = (): void => core.io.syncDir(dirname(path));
     let writer: SegmentWriter;
     try {
@@ -258,6 +261,16 @@ export class StreamRecorder {
       initSha256: this.#initSha256.toString('hex'),
     });
     return writer;
+  }
+
+  /**
+   * The wall clock may have been stepped since the run began, and its fragments still count from before. The box's own
+   * clock decides.
+   */
+  #dated(first: Fragment): Fragment {
+    const { clock } = this.#host;
+    const wallMs = first.monoMs + clock.now() - clock.monotonic();
+    return Math.abs(wallMs - first.wallMs) <= STEP_MS ? first : { ...first, wallMs };
   }
 
   #saveInit(core: Core): void {

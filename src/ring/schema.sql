@@ -135,8 +135,9 @@ create table pruned (
 ) strict, without rowid;
 create index pruned_by_end on pruned (stream_id, to_seq);
 
--- The clock was found to be wrong: what was recorded in this boot before mono_ms, while the clock was not trusted, is
--- offset_ms later than it said. Footage and records stay as they are; start_ms and shift_ms of their rows follow.
+-- Time became trusted at mono_ms of this boot, and the wall clock is offset_ms ahead of the monotonic one since. What
+-- an untrusted clock recorded before is placed accordingly: footage and records stay as they are, start_ms and shift_ms
+-- of their rows follow.
 create table corrections (
   id integer primary key,
   boot_id text not null,

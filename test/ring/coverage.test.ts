@@ -1,0 +1,250 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { limits, Rig } from './support/rig.js';
+
+type Step =
+  | { do: 'record'; seconds: number }
+  | { do: 'end'; reason: 'camera_offline' | 'stream_stalled' | 'paused' }
+  | { do: 'wait'; seconds: number }
+  | { do: 'restart' }
+  | { do: 'crash' }
+  | { do: 'refused' };
+
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant('record' as const), seconds: fc.integer({ min: 1, max: 25 }) }),
+    },
+    fc.record({
+      do: fc.constant('end' as const),
+      reason: fc.constantFrom('camera_offline', 'stream_stalled', 'paused'),
+    }),
+    fc.record({ do: fc.constant('wait' as const), seconds: fc.integer({ min: 1, max: 30 }) }),
+    fc.record({ do: fc.constantFrom('restart' as const, 'crash' as const, 'refused' as const) }),
+  ) as fc.Arbitrary<Step>,
+  { minLength: 1, maxLength: 14 },
+);
+
+interface Interval {
+  fromMs: number;
+  toMs: number;
+  reason?: string;
+}
+
+/** What happened, second by second, written down beside the ring. */
+class Model {
+  readonly recorded: Interval[] = [];
+  readonly gaps: Interval[] = [];
+  /** The running ring has heard of the stream. */
+  known = false;
+  #gap: { fromMs: number; reason: string } | undefined;
+
+  record(fromMs: number, toMs: number): void {
+    this.close(fromMs);
+    const last = this.recorded.at(-1);
+    if (last?.toMs === fromMs) last.toMs = toMs;
+    else this.recorded.push({ fromMs, toMs });
+  }
+
+  gap(fromMs: number, reason: string): void {
+    if (this.#gap?.reason === reason) return;
+    this.close(fromMs);
+    this.#gap = { fromMs, reason };
+  }
+
+  close(atMs: number): void {
+    if (this.#gap !== undefined && atMs > this.#gap.fromMs) this.gaps.push({ ...this.#gap, toMs: atMs });
+    this.#gap = undefined;
+  }
+
+  clip(list: Interval[], fromMs: number, toMs: number): Interval[] {
+    return list
+      .map((i) => ({ ...i, fromMs: Math.max(fromMs, i.fromMs), toMs: Math.min(toMs, i.toMs) }))
+      .filter((i) => i.toMs > i.fromMs);
+  }
+}
+
+function play(rig: Rig, model: Model, step: Step): void {
+  const now = rig.clock.wall;
+  const active = rig.sources.has('a.main');
+  switch (step.do) {
+    case 'record':
+      if (!active) rig.begin('a.main');
+      rig.record(step.seconds);
+      model.known = true;
+      return model.record(now, rig.clock.wall);
+    case 'end':
+      if (!active) return;
+      rig.end('a.main', step.reason);
+      return model.gap(now, step.reason);
+    case 'wait':
+      // A camera that is silent without its run having ended would be ended by ingest.
+      if (active) return play(rig, model, { do: 'end', reason: 'stream_stalled' });
+      return rig.clock.pass(step.seconds * 1000);
+    case 'restart':
+      rig.restart();
+      if (model.known) model.gap(now, 'agent_stopped');
+      model.known = false;
+      return;
+    case 'crash':
+      rig.crash();
+      model.known = false;
+      return active ? model.gap(now, 'agent_crashed') : undefined;
+    case 'refused':
+      if (active || model.recorded.length === 0) return;
+      rig.ring.endRun('a.main', undefined, 'camera_refused');
+      model.known = true;
+      return model.gap(now, 'camera_refused');
+  }
+}
+
+test('coverage is exact for any history: spans, gaps with reasons, nothing missing and nothing twice', () => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 1e9);
+  console.log(`seed ${seed}`);
+  fc.assert(
+    fc.property(
+      steps,
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (list, x, y) => {
+        const rig = new Rig({ journalFileBytes: 3_000 }).open();
+        try {
+          const start = rig.clock.wall;
+          const model = new Model();
+          for (const step of list) {
+            if (model.recorded.length === 0 && step.do !== 'record') continue;
+            play(rig, model, step);
+          }
+          if (rig.sources.has('a.main')) play(rig, model, { do: 'end', reason: 'paused' });
+          rig.clock.pass(5_000);
+          const end = rig.clock.wall;
+          model.close(end);
+          const ranges = [
+            [start, end],
+            [start + Math.floor(Math.min(x, y) * (end - start)), start + Math.floor(Math.max(x, y) * (end - start))],
+          ] as const;
+          for (const [from, to] of ranges) {
+            if (from >= to || model.recorded.length === 0) continue;
+            const answer = rig.ring.coverage('a.main', from, to);
+            expect(merged(answer.spans)).toEqual(model.clip(model.recorded, from, to));
+            expect(answer.gaps).toEqual(model.clip(model.gaps, from, to));
+          }
+        } finally {
+          rig.remove();
+        }
+      },
+    ),
+    { numRuns: 60, seed },
+  );
+}, 60_000);
+
+/** A restart without a pause ends one span and begins the next at the same moment. */
+function merged(spans: { fromMs: number; toMs: number }[]): Interval[] {
+  const out: Interval[] = [];
+  for (const { fromMs, toMs } of spans) {
+    const last = out.at(-1);
+    if (last?.toMs === fromMs) last.toMs = toMs;
+    else out.push({ fromMs, toMs });
+  }
+  return out;
+}
+
+test('a boot at 1970 and a late NTP step: footage moves to where it belongs, nothing is lost or mislabelled', () => {
+  const rig = new Rig().open();
+  rig.trust = 'none';
+  rig.clock.wall = 40_000;
+  rig.begin('a.main');
+  rig.record(25);
+  rig.end('a.main');
+  rig.clock.pass(5_000);
+  rig.begin('a.main');
+  rig.record(15);
+  const step = Date.UTC(2026, 10, 23) - rig.clock.wall;
+  rig.end('a.main', 'stream_invalid');
+  rig.clock.wall += step;
+  rig.ring.tick();
+  rig.begin('a.main');
+  rig.record(5);
+  // NTP says that it has synchronised some time after the step.
+  rig.trust = 'ntp';
+  rig.record(10);
+  rig.end('a.main');
+  const start = 40_000 + step;
+  const answer = rig.ring.coverage('a.main', start - 5_000, start + 60_000);
+  expect(answer.spans.map((s) => [s.fromMs - start, s.toMs - start])).toEqual([
+    [0, 25_000],
+    [30_000, 60_000],
+  ]);
+  expect(answer.gaps.slice(1)).toEqual([{ fromMs: start + 25_000, toMs: start + 30_000, reason: 'camera_offline' }]);
+  const [first] = rig.ring.plan('a.main', start, start + 10_000).files;
+  expect(first!.segments[0]).toMatchObject({ startMs: start, clock: 'none' });
+  // The record stays as it was written.
+  expect(first!.segments[0]!.record.startMs).toBe(40_000);
+  expect(rig.ring.coverage('a.main', 0, 1e9).spans).toEqual([]);
+  rig.remove();
+});
+
+test('corrections survive a rebuild of the index', () => {
+  const rig = new Rig({ journalFileBytes: 2_000 }).open();
+  rig.trust = 'none';
+  rig.clock.wall = 40_000;
+  rig.begin('a.main');
+  rig.record(45);
+  rig.end('a.main');
+  const step = Date.UTC(2026, 10, 23) - 40_000;
+  rig.clock.wall += step;
+  rig.trust = 'ntp';
+  rig.record(1);
+  const before = rig.ring.coverage('a.main', step, step + 100_000).spans;
+  expect(before).toHaveLength(1);
+  rig.ring.rebuild();
+  while (rig.ring.rebuildStep());
+  expect(rig.ring.coverage('a.main', step, step + 100_000).spans).toEqual(before);
+  rig.remove();
+});
+
+test('jumps of a day either way delete nothing by age, and the floor of time keeps running', () => {
+  const DAY = 86_400_000;
+  const rig = new Rig({ limits: limits({ keepMs: 10 * DAY, originalsMs: 5 * DAY }) }).open();
+  rig.ring.setProtections([]);
+  rig.begin('a.main');
+  rig.record(30);
+  rig.end('a.main');
+  const count = rig.files().length;
+  for (const jump of [20 * DAY, -20 * DAY, 30 * DAY, -30 * DAY, -DAY, DAY]) {
+    rig.clock.wall += jump;
+    for (let i = 0; i < 10; i++) {
+      rig.clock.pass(30_000);
+      rig.ring.tick();
+    }
+    expect(rig.files(), `after a jump of ${jump / DAY} days`).toHaveLength(count);
+  }
+  // Real time, on the other hand, passes: originals go after 5 days, while they are older than trusted time allows.
+  for (let day = 0; day < 6; day++) {
+    for (let i = 0; i < 24; i++) {
+      rig.clock.pass(3_600_000);
+      rig.ring.tick();
+    }
+  }
+  expect(rig.files()).toHaveLength(0);
+  rig.remove();
+});
+
+test('an untrusted clock never lets footage grow old', () => {
+  const DAY = 86_400_000;
+  const rig = new Rig({ limits: limits({ keepMs: DAY }) });
+  rig.trust = 'rtc';
+  rig.open();
+  rig.ring.setProtections([]);
+  rig.begin('a.main');
+  rig.record(20);
+  rig.end('a.main');
+  const count = rig.files().length;
+  for (let i = 0; i < 40; i++) {
+    rig.clock.pass(DAY / 4);
+    rig.ring.tick();
+  }
+  expect(rig.files()).toHaveLength(count);
+  rig.remove();
+});
