@@ -8,6 +8,7 @@ import { onNotes, serve } from './base/rpc.js';
 import { createIngest } from './ingest/ingest.js';
 import type { IngestCamera } from './ingest/ports.js';
 import { LiveFan, type LiveListener, type LiveMessage } from './ingest/live.js';
+import { BufferPool } from './media/buffers.js';
 import { Feed, type FeedAck } from './media/feed.js';
 import type { StreamSink } from './media/stream.js';
 import { createMotion } from './motion/motion.js';
@@ -19,6 +20,8 @@ import type { MediaApi, MediaData, MediaNotes, WatchNote } from './threads.js';
  */
 if (parentPort === null) throw new BluelightError('INTERNAL', 'media runs in a thread of its own');
 const main: MessagePort = parentPort;
+/** Unused memory for fragments, at most: what a few seconds of many cameras need. */
+const POOL_BYTES = 32 * 1024 * 1024;
 const data = workerData as MediaData;
 
 const redactor = new Redactor();
@@ -30,12 +33,17 @@ function tell<K extends keyof MediaNotes>(note: K, value: MediaNotes[K]): void {
   main.postMessage({ note, value });
 }
 
+/** Fragments travel to the ring in this memory, and it comes back. */
+const pool = new BufferPool(POOL_BYTES);
 const feed = new Feed({
-  post: (message) => data.ring.postMessage(message),
+  post: (message, memory) => data.ring.postMessage(message, memory),
   limitBytes: data.queueBytes,
   newRunId: () => ulid(clock.now()),
 });
-data.ring.on('message', (ack: FeedAck) => feed.ack(ack));
+data.ring.on('message', (ack: FeedAck) => {
+  feed.ack(ack);
+  for (const memory of ack.memory) pool.give(memory);
+});
 
 const motion =
   data.cadence === undefined
@@ -58,8 +66,9 @@ const sink: StreamSink = {
     if (looksAt.has(stream)) motion?.accessUnit(cameraOf(stream), unit);
   },
   fragment(stream, run, fragment) {
-    feed.fragment(stream, run, fragment);
+    // First whoever takes a copy: the feed gives the memory away.
     fan.fragment(stream, fragment);
+    feed.fragment(stream, run, fragment);
   },
   runEnd(stream, run, reason, detail) {
     feed.end(stream, run, reason, detail);
@@ -74,6 +83,7 @@ const ingest = createIngest({
   log,
   redactor,
   sink,
+  pool,
   onStatus: (status) => tell('status', status),
   onRefused: (camera) => tell('refused', camera),
 });

@@ -4,7 +4,7 @@ import { systemClock } from './base/clock.js';
 import { BluelightError, errorMessage, toErrorData } from './base/errors.js';
 import { createLog, Redactor } from './base/log.js';
 import { serve } from './base/rpc.js';
-import type { FeedAck, FeedMessage } from './media/feed.js';
+import { memoryOf, type FeedAck, type FeedMessage } from './media/feed.js';
 import { Ring } from './ring/ring.js';
 import type { ClockTrust } from './ring/types.js';
 import type { RingApi, RingData, RingNotes } from './threads.js';
@@ -18,6 +18,8 @@ const told: { trust: ClockTrust; disk: string | undefined } = { trust: 'none', d
 
 const TICK_MS = 250;
 const STATUS_MS = 1_000;
+/** So much at most is acknowledged with the next tick only. */
+const ACK_BYTES = 8 * 1024 * 1024;
 
 const log = createLog({ redactor: new Redactor(), level: data.logLevel }).child({ thread: 'ring' });
 const clock = systemClock((error) => log.error({ error: errorMessage(error) }, 'a periodic task failed'));
@@ -62,12 +64,27 @@ try {
   log.error({ code, fix }, message);
 }
 
+/** What was taken off the queue and is not acknowledged yet. Not each by itself: waking the other thread costs more. */
+const taken: FeedAck = { taken: 0, memory: [] };
+
+function acknowledge(): void {
+  if (taken.taken === 0) return;
+  data.media.postMessage(taken, taken.memory);
+  taken.taken = 0;
+  taken.memory = [];
+}
+
 data.media.on('message', (message: FeedMessage) => {
   take(message);
-  const taken = message.kind === 'fragment' ? message.fragment.bytes.length : 0;
-  if (taken > 0) data.media.postMessage({ taken } satisfies FeedAck);
+  if (message.kind !== 'fragment') return;
+  taken.taken += message.fragment.bytes.length;
+  taken.memory.push(...memoryOf(message.fragment));
+  if (taken.taken > ACK_BYTES) acknowledge();
 });
-clock.every(TICK_MS, () => ring.tick());
+clock.every(TICK_MS, () => {
+  acknowledge();
+  ring.tick();
+});
 clock.every(STATUS_MS, tellStatus);
 
 serve<RingApi>(main, {

@@ -115,7 +115,7 @@ export class Ingest {
     stream: IngestStream,
     logins: CameraLogins,
   ): StreamSupervisor | undefined {
-    const { clock, log, sink, fragmentMs, random = Math.random, onStatus, onRefused } = this.#deps;
+    const { clock, log, sink, fragmentMs, pool, random = Math.random, onStatus, onRefused } = this.#deps;
     const status = { stream: id, camera: camera.id, role: stream.role };
     try {
       const url = parseSource(stream.uri);
@@ -124,7 +124,7 @@ export class Ingest {
         source: { stream: id, url, username: camera.username, password: camera.password },
         engines: this.#enginesFor(stream),
         logins,
-        track: new Track({ ...status, clock, sink, fragmentMs }),
+        track: new Track({ ...status, clock, sink, fragmentMs, pool }),
         clock,
         log,
         limits: this.#limits,

@@ -1,3 +1,4 @@
+import { Keep } from '../media/keep.js';
 import { TIMESCALE, type Fragment, type RunStart } from '../media/stream.js';
 
 /** What a viewer needs of a run. */
@@ -23,6 +24,7 @@ export type LiveMessage =
 
 export interface LiveListener {
   run(run: LiveRun): void;
+  /** The bytes are the listener's to keep. */
   fragment(fragment: LiveFragment): void;
   paused(reason: string, detail: string): void;
 }
@@ -30,7 +32,7 @@ export interface LiveListener {
 interface Newest {
   run: LiveRun | undefined;
   /** Since the newest key frame, so that a viewer sees a picture at once. */
-  group: LiveFragment[];
+  group: Keep<{ key: boolean }>;
   paused: { reason: string; detail: string };
 }
 
@@ -46,13 +48,14 @@ export class LiveFan {
     const newest = this.#newest(message.stream);
     if (message.kind === 'run') {
       newest.run = message.run;
-      newest.group = [];
+      newest.group.clear();
     } else if (message.kind === 'fragment') {
-      if (message.fragment.key) newest.group = [];
-      newest.group.push(message.fragment);
+      const { key, bytes } = message.fragment;
+      if (key) newest.group.clear();
+      newest.group.add({ key }, bytes);
     } else {
       newest.run = undefined;
-      newest.group = [];
+      newest.group.release();
       newest.paused = { reason: message.reason, detail: message.detail };
     }
     for (const listener of this.#listeners.get(message.stream) ?? []) deliver(listener, message);
@@ -64,13 +67,15 @@ export class LiveFan {
     this.take({ stream: start.stream, kind: 'run', run: live });
   }
 
+  /** The fragment stays the caller's: what is kept or told of it are copies. */
   fragment(stream: string, fragment: Fragment): void {
     const newest = this.#streams.get(stream);
     // The camera's clock drifts against the box's: who comes later reckons from what is newest.
     if (newest?.run !== undefined) {
       newest.run = { ...newest.run, zeroMs: fragment.wallMs - fragment.decodeTime / (TIMESCALE / 1000) };
     }
-    this.take({ stream, kind: 'fragment', fragment: { key: fragment.key, bytes: fragment.bytes } });
+    const bytes = this.watched(stream) > 0 ? fragment.bytes.slice() : fragment.bytes;
+    this.take({ stream, kind: 'fragment', fragment: { key: fragment.key, bytes } });
   }
 
   /** Number of viewers of a stream. */
@@ -85,7 +90,7 @@ export class LiveFan {
     const newest = this.#streams.get(stream);
     if (newest?.run !== undefined) {
       listener.run(newest.run);
-      for (const fragment of newest.group) listener.fragment(fragment);
+      for (const { what, bytes } of newest.group.items()) listener.fragment({ key: what.key, bytes: bytes.slice() });
     } else if (newest !== undefined) {
       listener.paused(newest.paused.reason, newest.paused.detail);
     }
@@ -102,7 +107,7 @@ export class LiveFan {
   #newest(stream: string): Newest {
     const known = this.#streams.get(stream) ?? {
       run: undefined,
-      group: [],
+      group: new Keep(),
       paused: { reason: 'starting', detail: 'waiting for the camera' },
     };
     this.#streams.set(stream, known);

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Log, Redactor } from '../base/log.js';
 import type { Processes } from '../base/processes.js';
 import type { StreamStatus } from '../contract/camera.js';
+import type { BufferPool } from '../media/buffers.js';
 import type { Codec, StreamRole, StreamSink } from '../media/stream.js';
 import type { SourceUrl } from './source.js';
 
@@ -60,6 +61,8 @@ export interface IngestDeps {
   allowBasic?: boolean;
   /** Length of fragments, ms. */
   fragmentMs?: number;
+  /** Where fragments get their memory from, if somebody gives it back. */
+  pool?: BufferPool;
   onStatus?: (status: IngestStatus) => void;
   /** The camera refused the password: whoever else logs in to it must stop too. */
   onRefused?: (camera: string) => void;
@@ -75,7 +78,7 @@ export interface EngineSource {
 
 /** One encoded picture as an engine hands it over; it holds for one stream and in decoding order. */
 export interface RawPicture {
-  /** NAL units as the camera sent them, each behind a 4-byte big-endian length. */
+  /** NAL units as the camera sent them, each behind a 4-byte big-endian length. Valid during the call only. */
   data: Uint8Array;
   /** Ticks of any origin that holds for the session; not wrapped. */
   dts: number;

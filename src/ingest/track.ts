@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { ulid } from '../base/ids.js';
+import type { BufferPool } from '../media/buffers.js';
 import { Fragmenter } from '../media/fragmenter.js';
 import { buildInit } from '../media/mp4.js';
 import {
@@ -11,7 +12,7 @@ import {
   splitNals,
 } from '../media/nal.js';
 import { videoFormat } from '../media/sps.js';
-import type { AccessUnit, Codec, Fragment, GapReason, StreamRole, StreamSink, VideoFormat } from '../media/stream.js';
+import type { Codec, Fragment, GapReason, StreamRole, StreamSink, VideoFormat } from '../media/stream.js';
 import { Meter } from './meter.js';
 import type { EngineName, RawPicture } from './ports.js';
 import { CaptureClock } from './wall.js';
@@ -23,6 +24,7 @@ export interface TrackOptions {
   clock: Clock;
   sink: StreamSink;
   fragmentMs?: number;
+  pool?: BufferPool;
 }
 
 const TICKS_PER_MS = 90;
@@ -41,7 +43,7 @@ interface OpenRun {
   /** Wall minus monotonic time, as the run counts it. */
   wallBase: number;
   lastDts: number;
-  held: Omit<AccessUnit, 'duration'> | undefined;
+  /** Ticks between pictures. */
   step: number;
 }
 
@@ -98,7 +100,7 @@ export class Track {
     const cameraMs = picture.cameraWallMs === undefined ? undefined : picture.cameraWallMs - this.#wallBase();
     this.#capture.observe(picture.dts / TICKS_PER_MS, picture.arrivedMs, cameraMs);
     if (this.#settling === undefined) return this.#take(picture);
-    this.#settling.push(picture);
+    this.#settling.push({ ...picture, data: picture.data.slice() });
     if (!isSettled(this.#settling)) return;
     this.#releaseSettling();
   }
@@ -115,7 +117,7 @@ export class Track {
     if (run === undefined) {
       if (this.#lastGap !== reason) this.#options.sink.runEnd(this.#options.stream, undefined, reason, detail);
     } else {
-      if (run.held !== undefined) this.#emit(run, { ...run.held, duration: run.step });
+      this.#complete(run, run.step);
       for (const fragment of run.fragmenter.flush()) this.#deliver(run, fragment);
       this.#run = undefined;
       this.#options.sink.runEnd(this.#options.stream, run.id, reason, detail);
@@ -183,7 +185,7 @@ export class Track {
     }
     const init = buildInit(format);
     this.keyProblem = undefined;
-    const { clock, stream, camera, role, sink, fragmentMs } = this.#options;
+    const { clock, stream, camera, role, sink, fragmentMs, pool } = this.#options;
     const mediaMs = picture.dts / TICKS_PER_MS;
     this.#capture.anchor(mediaMs);
     const monoMs = this.#capture.at(mediaMs);
@@ -195,10 +197,9 @@ export class Track {
     this.#run = {
       id: ulid(clock.now()),
       origin: picture.dts,
-      fragmenter: new Fragmenter({ targetMs: fragmentMs }),
+      fragmenter: new Fragmenter({ targetMs: fragmentMs, pool }),
       wallBase,
       lastDts: -1,
-      held: undefined,
       step: 0,
     };
     this.#lastGap = undefined;
@@ -223,20 +224,25 @@ export class Track {
     // Decode times only go forward; a camera's hiccup becomes a picture of one tick.
     const dts = Math.max(picture.dts - run.origin, run.lastDts + 1);
     const pts = Math.max(picture.pts - run.origin, dts);
-    if (run.held !== undefined) {
-      const duration = dts - run.held.dts;
+    if (run.lastDts >= 0) {
+      const duration = dts - run.lastDts;
       if (duration > 1) run.step = duration;
-      this.#emit(run, { ...run.held, duration });
+      this.#complete(run, duration);
     }
     run.lastDts = dts;
     const wallMs = this.#capture.at(picture.dts / TICKS_PER_MS) + run.wallBase;
-    run.held = { data: picture.data, key, dts, pts, wallMs, monoMs: picture.arrivedMs };
+    const { data, arrivedMs } = picture;
+    const done = run.fragmenter.begin({ data, key, dts, pts, wallMs, monoMs: arrivedMs });
+    for (const fragment of done) this.#deliver(run, fragment);
   }
 
-  #emit(run: OpenRun, unit: AccessUnit): void {
+  /** How long the last picture lasts became known. */
+  #complete(run: OpenRun, duration: number): void {
+    const { unit, fragments } = run.fragmenter.complete(duration);
+    if (unit === undefined) return;
     this.#lastEndWallMs = unit.wallMs + unit.duration / TICKS_PER_MS;
     this.#options.sink.accessUnit(this.#options.stream, unit);
-    for (const fragment of run.fragmenter.push(unit)) this.#deliver(run, fragment);
+    for (const fragment of fragments) this.#deliver(run, fragment);
   }
 
   #deliver(run: OpenRun, fragment: Fragment): void {

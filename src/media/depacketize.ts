@@ -2,7 +2,7 @@ import { H264, H265, isFirstSlice, isSlice, nalType, splitAnnexB, writeUint32 } 
 import type { Codec } from './stream.js';
 
 export interface PictureSink {
-  /** NAL units as they were sent, each behind a 4-byte big-endian length. `data` is the receiver's to keep. */
+  /** NAL units as they were sent, each behind a 4-byte big-endian length. `data` is valid during the call only. */
   picture(data: Uint8Array, timestamp: number): void;
   /** A picture was dropped because it is not whole; later ones may need it. */
   damaged(detail: string): void;
@@ -19,7 +19,7 @@ const FIRST_BUFFER = 32 * 1024;
 /**
  * Puts the payloads of RTP packets together to access units: H.264 (RFC 6184: single, STAP-A, FU-A) and H.265
  * (RFC 7798: single, AP, FU). A picture ends with the marker bit or where the timestamp changes. Payloads are gathered
- * in one buffer that stays; each picture costs one allocation.
+ * in one buffer that stays, and pictures are handed out as they lie in it.
  */
 export class Depacketizer {
   readonly #codec: Codec;
@@ -224,8 +224,7 @@ export class Depacketizer {
     this.#close();
     const timestamp = this.#timestamp!;
     // Memory of its own, not cleared first: it is filled at once.
-    const data = new Uint8Array(Buffer.allocUnsafeSlow(this.#filled).buffer);
-    data.set(this.#buffer.subarray(0, this.#filled));
+    const data = this.#buffer.subarray(0, this.#filled);
     this.#forget();
     this.#handedOut = true;
     this.#sink.picture(data, timestamp);

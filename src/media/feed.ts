@@ -6,9 +6,10 @@ export type FeedMessage =
   | { kind: 'fragment'; stream: string; run: string; fragment: Fragment }
   | { kind: 'end'; stream: string; run: string | undefined; reason: GapReason; detail: string };
 
-/** What comes back: bytes that the ring has taken off the queue. */
+/** What comes back: bytes that the ring has taken off the queue, and the memory that they lay in. */
 export interface FeedAck {
   taken: number;
+  memory: ArrayBuffer[];
 }
 
 interface Flow {
@@ -18,7 +19,8 @@ interface Flow {
 }
 
 export interface FeedOptions {
-  post: (message: FeedMessage) => void;
+  /** `memory` goes with the message: it is not ours any more afterwards. */
+  post: (message: FeedMessage, memory: ArrayBuffer[]) => void;
   /** Bytes that may wait for the disk, of all streams together. */
   limitBytes: number;
   newRunId: () => string;
@@ -43,7 +45,7 @@ export class Feed {
 
   run(start: RunStart): void {
     this.#flows.set(start.stream, { start, feeding: start.run });
-    this.#options.post({ kind: 'run', start });
+    this.#options.post({ kind: 'run', start }, []);
   }
 
   fragment(stream: string, run: string, fragment: Fragment): void {
@@ -51,19 +53,19 @@ export class Feed {
     if (flow === undefined || flow.start.run !== run) return;
     if (flow.feeding !== undefined && this.#waiting + fragment.bytes.length > this.#options.limitBytes) {
       const detail = `${Math.round(this.#waiting / 1e6)} MB wait for the disk`;
-      this.#options.post({ kind: 'end', stream, run: flow.feeding, reason: 'disk_slow', detail });
+      this.#options.post({ kind: 'end', stream, run: flow.feeding, reason: 'disk_slow', detail }, []);
       flow.feeding = undefined;
     }
     if (flow.feeding === undefined && !this.#resume(flow, fragment)) return;
     this.#waiting += fragment.bytes.length;
-    this.#options.post({ kind: 'fragment', stream, run: flow.feeding!, fragment });
+    this.#options.post({ kind: 'fragment', stream, run: flow.feeding!, fragment }, memoryOf(fragment));
   }
 
   end(stream: string, run: string | undefined, reason: GapReason, detail: string): void {
     const flow = this.#flows.get(stream);
     if (run !== undefined && flow?.start.run === run) this.#flows.delete(stream);
     const known = flow?.start.run === run ? flow?.feeding : run;
-    this.#options.post({ kind: 'end', stream, run: known, reason, detail });
+    this.#options.post({ kind: 'end', stream, run: known, reason, detail }, []);
   }
 
   ack(ack: FeedAck): void {
@@ -75,7 +77,12 @@ export class Feed {
     if (!fragment.key || this.#waiting > this.#options.limitBytes / 2) return false;
     flow.feeding = this.#options.newRunId();
     const { wallMs, monoMs } = fragment;
-    this.#options.post({ kind: 'run', start: { ...flow.start, run: flow.feeding, wallMs, monoMs } });
+    this.#options.post({ kind: 'run', start: { ...flow.start, run: flow.feeding, wallMs, monoMs } }, []);
     return true;
   }
+}
+
+/** Video is moved between threads, not copied. */
+export function memoryOf({ bytes }: Fragment): ArrayBuffer[] {
+  return bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
 }

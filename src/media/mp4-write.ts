@@ -1,5 +1,5 @@
 import { BluelightError } from '../base/errors.js';
-import { concatBytes, nalType, writeUint32 } from './nal.js';
+import { concatBytes, nalType, readUint32, writeUint32 } from './nal.js';
 import { parseH264Sps, parseH265Sps } from './sps.js';
 import { TIMESCALE, type AccessUnit, type VideoFormat } from './stream.js';
 
@@ -169,48 +169,69 @@ function unusable(): BluelightError {
 /** Bytes of a `moof` with one `traf` before its samples: moof 8, mfhd 16, traf 8, tfhd 16, tfdt 20, trun 20. */
 const MOOF_HEAD = 88;
 const TRUN_ENTRY = 16;
+const BOX_HEAD = 8;
 
 /** tr_flags: data offset, and per sample duration, size, flags, composition offset (14496-12 8.8.8). */
 const TRUN_FLAGS = 0x000f01;
 const DEFAULT_BASE_IS_MOOF = 0x020000;
 
+const [MOOF, MFHD, TRAF, TFHD, TFDT, TRUN, MDAT] = ['moof', 'mfhd', 'traf', 'tfhd', 'tfdt', 'trun', 'mdat'].map(
+  (type) => readUint32(ascii(type), 0),
+) as [number, number, number, number, number, number, number];
+
+/** What the `moof` tells of an access unit; times in ticks. */
+export interface Sample {
+  size: number;
+  key: boolean;
+  dts: number;
+  pts: number;
+  duration: number;
+}
+
+/** Bytes before the pictures of a fragment with so many access units: the `moof` and the head of the `mdat`. */
+export function fragmentHeadBytes(units: number): number {
+  return MOOF_HEAD + TRUN_ENTRY * units + BOX_HEAD;
+}
+
+/** Writes at `out[at]` what `fragmentHeadBytes` counts; the pictures follow. `index` counts from 0 in the run. */
+export function writeFragmentHead(out: Uint8Array, at: number, index: number, samples: readonly Sample[]): void {
+  const view = new DataView(out.buffer, out.byteOffset + at);
+  const count = samples.length;
+  const moofSize = MOOF_HEAD + TRUN_ENTRY * count;
+  const decodeTime = samples[0]?.dts ?? 0;
+  const words = [
+    ...[moofSize, MOOF],
+    ...[16, MFHD, 0, index + 1],
+    ...[moofSize - 24, TRAF],
+    ...[16, TFHD, DEFAULT_BASE_IS_MOOF, TRACK_ID],
+    ...[20, TFDT, 0x0100_0000, Math.floor(decodeTime / 0x1_0000_0000), decodeTime % 0x1_0000_0000],
+    // Version 1: composition offsets are signed.
+    ...[20 + TRUN_ENTRY * count, TRUN, 0x0100_0000 | TRUN_FLAGS, count, moofSize + BOX_HEAD],
+  ];
+  for (let i = 0; i < words.length; i++) view.setUint32(4 * i, words[i]!);
+  let payload = 0;
+  let to = MOOF_HEAD;
+  for (const { size, key, dts, pts, duration } of samples) {
+    view.setUint32(to, duration);
+    view.setUint32(to + 4, size);
+    view.setUint32(to + 8, key ? KEY_FLAGS : DELTA_FLAGS);
+    view.setInt32(to + 12, pts - dts);
+    to += TRUN_ENTRY;
+    payload += size;
+  }
+  view.setUint32(to, BOX_HEAD + payload);
+  view.setUint32(to + 4, MDAT);
+}
+
 /** `moof` + `mdat` of access units that follow each other. `index` counts from 0 in the run; times are ticks since its start. */
 export function buildFragment(index: number, units: readonly AccessUnit[]): Uint8Array {
-  const payload = units.reduce((sum, unit) => sum + unit.data.length, 0);
-  const moofSize = MOOF_HEAD + TRUN_ENTRY * units.length;
-  const out = new Uint8Array(moofSize + 8 + payload);
-  const view = new DataView(out.buffer);
-  let at = 0;
-  const put = (...values: number[]): void => {
-    for (const value of values) {
-      view.setUint32(at, value >>> 0);
-      at += 4;
-    }
-  };
-  const head = (type: string, size: number): void => {
-    put(size);
-    out.set(ascii(type), at);
-    at += 4;
-  };
-  head('moof', moofSize);
-  head('mfhd', 16);
-  put(0, index + 1);
-  head('traf', moofSize - 24);
-  head('tfhd', 16);
-  put(DEFAULT_BASE_IS_MOOF, TRACK_ID);
-  head('tfdt', 20);
-  const decodeTime = units[0]?.dts ?? 0;
-  put(0x0100_0000, Math.floor(decodeTime / 0x1_0000_0000), decodeTime % 0x1_0000_0000);
-  head('trun', 20 + TRUN_ENTRY * units.length);
-  // Version 1: composition offsets are signed.
-  put(0x0100_0000 | TRUN_FLAGS, units.length, moofSize + 8);
-  for (const unit of units) {
-    put(unit.duration, unit.data.length, unit.key ? KEY_FLAGS : DELTA_FLAGS, unit.pts - unit.dts);
-  }
-  head('mdat', 8 + payload);
-  for (const unit of units) {
-    out.set(unit.data, at);
-    at += unit.data.length;
+  const samples = units.map(({ data, key, dts, pts, duration }) => ({ size: data.length, key, dts, pts, duration }));
+  let at = fragmentHeadBytes(units.length);
+  const out = new Uint8Array(samples.reduce((sum, { size }) => sum + size, at));
+  writeFragmentHead(out, 0, index, samples);
+  for (const { data } of units) {
+    out.set(data, at);
+    at += data.length;
   }
   return out;
 }

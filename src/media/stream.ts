@@ -18,7 +18,10 @@ export interface VideoFormat {
   parameterSets: Uint8Array[];
 }
 
-/** One encoded picture. `data` holds its NAL units verbatim, each behind a 4-byte big-endian length. */
+/**
+ * One encoded picture. `data` holds its NAL units verbatim, each behind a 4-byte big-endian length. They are valid while
+ * the picture is handed over; whoever keeps them copies them.
+ */
 export interface AccessUnit {
   data: Uint8Array;
   key: boolean;
@@ -86,6 +89,7 @@ export type GapReason =
 export interface StreamSink {
   run(start: RunStart): void;
   accessUnit(stream: string, unit: AccessUnit): void;
+  /** The memory of the fragment belongs to the sink from now on. */
   fragment(stream: string, run: string, fragment: Fragment): void;
   /** The run is over; nothing is recorded until the next `run`. */
   runEnd(stream: string, run: string | undefined, reason: GapReason, detail: string): void;

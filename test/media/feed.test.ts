@@ -31,7 +31,7 @@ test('a disk that does not keep up costs whole groups of pictures, and the gap s
   feed.run(start);
   // Every third fragment starts a group; nothing is taken until after the fourth.
   for (let i = 0; i < 4; i++) feed.fragment('door.main', 'R0', fragment(i, i % 3 === 0));
-  feed.ack({ taken: 200 });
+  feed.ack({ taken: 200, memory: [] });
   for (let i = 4; i < 8; i++) feed.fragment('door.main', 'R0', fragment(i, i % 3 === 0));
   feed.end('door.main', 'R0', 'camera_offline', '');
   const told = posted.map((m) => {

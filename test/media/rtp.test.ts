@@ -29,7 +29,7 @@ function receive(codec: Codec, packets: readonly Uint8Array[], maxBytes = 1e6): 
   const depacketizer = new Depacketizer(
     codec,
     {
-      picture: (data, timestamp) => received.pictures.push({ data, timestamp }),
+      picture: (data, timestamp) => received.pictures.push({ data: data.slice(), timestamp }),
       damaged: () => received.damaged++,
     },
     maxBytes,

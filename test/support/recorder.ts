@@ -21,7 +21,7 @@ export class Recorder implements StreamSink {
   }
 
   accessUnit(stream: string, unit: AccessUnit): void {
-    this.units.push({ stream, unit });
+    this.units.push({ stream, unit: { ...unit, data: unit.data.slice() } });
   }
 
   fragment(stream: string, run: string, fragment: Fragment): void {

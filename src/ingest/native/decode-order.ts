@@ -49,6 +49,11 @@ export class DecodeOrder<T extends Timed> {
     this.#held = [];
   }
 
+  /** Whether `push` keeps the next picture for later. */
+  get keeps(): boolean {
+    return this.#depth > 0 && this.#held !== undefined;
+  }
+
   /** The pictures whose decode time became known. */
   push(picture: T): Ordered<T>[] {
     if (this.#depth === 0) return [{ picture, dts: picture.pts }];

@@ -107,7 +107,8 @@ export class Receiver {
     if (!this.#depthKnown) this.#learnDepth(splitNals(data));
     if (this.#order.grows(ticks)) this.#events.lost('the camera sends pictures in another order than it says');
     const cameraWallMs = this.#cameraWallMs(timestamp);
-    for (const { picture, dts } of this.#order.push({ data, pts: ticks, arrivedMs, cameraWallMs })) {
+    const kept = this.#order.keeps ? data.slice() : data;
+    for (const { picture, dts } of this.#order.push({ data: kept, pts: ticks, arrivedMs, cameraWallMs })) {
       this.#events.picture({ ...picture, dts } satisfies RawPicture);
     }
   }
