@@ -2,32 +2,31 @@ import { readFile } from 'node:fs/promises';
 import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MessageChannel, Worker } from 'node:worker_threads';
 import { systemClock, type Clock } from './base/clock.js';
-import { BluelightError, errorCode, errorMessage } from './base/errors.js';
+import { Closing } from './base/closing.js';
+import { errorCode, errorMessage } from './base/errors.js';
 import { createLog, Redactor, type Log } from './base/log.js';
 import type { Processes } from './base/processes.js';
-import { connect } from './base/rpc.js';
 import { createCameras, type Cameras } from './cameras/cameras.js';
 import type { Camera } from './contract/camera.js';
-import type { MotionEvent } from './contract/motion.js';
 import { Host } from './health/host.js';
 import { boxKey } from './identity/box-key.js';
 import { pageCertificate } from './identity/certificate.js';
 import { Claims } from './identity/claims.js';
 import { Logins } from './identity/logins.js';
-import type { IngestCamera, IngestStatus } from './ingest/ports.js';
-import { LiveHub, type LiveMessage } from './ingest/live.js';
+import { Owner } from './identity/owner.js';
+import type { IngestCamera } from './ingest/ports.js';
+import { MotionFlow } from './motion-flow.js';
 import { Outside } from './outside.js';
 import { Gate } from './policy/gate.js';
+import { ownerDesk } from './owner-desk.js';
 import { PageEvents } from './page-events.js';
 import { readBox } from './reading.js';
+import { EXPECTED_DISK, startRecording } from './recording.js';
 import { Footage } from './ring/footage.js';
-import type { Protection, RingStatus } from './ring/types.js';
 import type { Settings } from './settings/table.js';
-import { openStore, type Store } from './store/client.js';
-import type { MediaApi, MediaData, RingApi, RingData, WatchNote } from './threads.js';
-import { assembleStatus } from './health/status.js';
+import { openStore } from './store/client.js';
+import { assembleStatus, type BoxReading } from './health/status.js';
 import { webPorts } from './web-ports.js';
 import { createWeb } from './web/server.js';
 
@@ -44,16 +43,14 @@ export interface Agent {
   loginCode: string | undefined;
   /** Resolves if a thread dies: the agent must be started anew. */
   failed: Promise<Error>;
-  stop(): Promise<void>;
+  /** Names of what still hangs, and goes with the process only. */
+  stop(): Promise<string[]>;
 }
 
-/** Bytes of fragments that may wait for the disk: half a minute of four cameras. */
-const QUEUE_BYTES = 96 * 1024 * 1024;
-/** A hung disk must not hang its caller for longer. */
-const DISK_DEADLINE_MS = 5_000;
-const EXPECTED_DISK = 'ring.disk';
-
-/** Composition root: builds every room and wires them, in the order in which data flows. */
+/**
+ * Starts the agent. What was opened is closed again if the start fails.
+ * @throws BluelightError of what could not be opened
+ */
 export async function startAgent({ settings, clock: plainClock }: AgentOptions): Promise<Agent> {
   const redactor = new Redactor();
   const log = createLog({ redactor, level: settings['log.level'] });
@@ -61,55 +58,53 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
     ...plainClock,
     every: systemClock((error) => log.error({ error: errorMessage(error) }, 'a periodic task failed')).every,
   };
+  const closing = new Closing(clock, log);
+  try {
+    return await compose({ settings, clock, log, redactor, closing });
+  } catch (error) {
+    await closing.run();
+    throw error;
+  }
+}
+
+interface Base {
+  settings: Settings;
+  clock: Clock;
+  log: Log;
+  redactor: Redactor;
+  closing: Closing;
+}
+
+/** Composition root: builds every room and wires them, in the order in which data flows. */
+async function compose({ settings, clock, log, redactor, closing }: Base): Promise<Agent> {
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => (fail = resolve));
 
   // --- what survives a restart
   const stateDir = settings['state_dir'];
   const store = await openStore({ path: join(stateDir, 'state.db'), clock, onDeath: fail });
+  closing.add('the store', () => store.close());
   const signer = await boxKey(store, clock);
   const claims = new Claims(store, clock);
   const logins = new Logins(store, clock);
   const host = new Host(clock, log);
   await host.start();
+  closing.add('the host readings', () => host.stop());
   const events = new PageEvents();
   const cameraClocks = new Map<string, number>();
 
   // --- footage: cameras to media thread to ring thread
-  const channel = new MessageChannel();
-  const ringThread = new Worker(new URL('./ring-thread.js', import.meta.url), {
-    workerData: await ringData(settings, store, channel.port2),
-    transferList: [channel.port2],
+  const recording = await startRecording({
+    clock,
+    settings,
+    store,
+    closing,
+    onMotion: (event) => kept(motion.take(event), log),
+    onRefused: (camera) => kept(cameras.loginRefused(camera), log),
+    onDisk: (disk) => kept(store.kv.put({ key: EXPECTED_DISK, value: disk }), log),
+    onDeath: fail,
   });
-  let ringStatus: RingStatus | null = null;
-  const ring = connect<RingApi>(ringThread, clock, {
-    name: 'the recording disk',
-    deadlineMs: DISK_DEADLINE_MS,
-    onNote(name, value) {
-      if (name === 'status') ringStatus = value as RingStatus;
-      if (name === 'disk') kept(store.kv.put({ key: EXPECTED_DISK, value }), log);
-    },
-  });
-  const mediaThread = new Worker(new URL('./media-thread.js', import.meta.url), {
-    workerData: mediaData(settings, channel.port1),
-    transferList: [channel.port1],
-  });
-  const streams = new Map<string, IngestStatus>();
-  const media = connect<MediaApi>(mediaThread, clock, {
-    name: 'the media thread',
-    deadlineMs: 10_000,
-    onNote(name, value) {
-      if (name === 'status') streams.set((value as IngestStatus).stream, value as IngestStatus);
-      if (name === 'live') live.take(value as LiveMessage);
-      if (name === 'motion') kept(onMotion(value as MotionEvent), log);
-      if (name === 'refused') kept(cameras.loginRefused(value as string), log);
-    },
-  });
-  for (const thread of [ringThread, mediaThread]) thread.once('error', fail);
-  const live = new LiveHub({
-    watch: (stream, on) => media.note('watch', { stream, on } satisfies WatchNote),
-  });
-  const footage = new Footage(ring.api, clock);
+  const footage = new Footage(recording.ring, clock);
 
   // --- cameras
   const cameras = createCameras({
@@ -122,16 +117,16 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
     allowLoopback: settings['cameras.allow_loopback'],
     onChanged: () => kept(record(), log),
     onRefused: (refused) => {
-      for (const camera of refused) kept(media.api.refuse(camera), log);
+      for (const camera of refused) kept(recording.media.refuse(camera), log);
     },
   });
   let adopted: Camera[] = [];
   const record = async (): Promise<void> => {
     adopted = await cameras.list();
-    const known = new Set(adopted.map((camera) => camera.id));
-    for (const [stream, status] of streams) if (!known.has(status.camera)) streams.delete(stream);
-    await media.api.setCameras(await ingestCameras(cameras, adopted));
-    await outside.refresh();
+    recording.keep(new Set(adopted.map((camera) => camera.id)));
+    await recording.media.setCameras(await ingestCameras(cameras, adopted));
+    // The center hears of it with its next connection at the latest: no broker may hold up the recording.
+    kept(outside.refresh(), log);
     events.tell({ type: 'cameras', data: {} });
   };
 
@@ -143,8 +138,9 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
     clock,
     log,
   });
+  closing.add('the gate', () => gate.close());
   const startedMono = clock.monotonic();
-  const reading = () =>
+  const reading = (): BoxReading =>
     readBox({
       clock,
       startedMono,
@@ -152,8 +148,8 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
       keyId: signer.keyId,
       host,
       gate,
-      ring: ringStatus,
-      streams: [...streams.values()],
+      ring: recording.ringStatus(),
+      streams: recording.streams(),
       outside: outside.reading(),
       cameraClocks,
     });
@@ -170,40 +166,65 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
     reading,
     host,
     cameras: () => adopted,
-    protect: (protections: Protection[]) => ring.api.protect(protections),
+    protect: (protections) => recording.ring.protect(protections),
     onClip: (clip) => events.tell({ type: 'clip', data: clip }),
   });
-  const onMotion = async (event: MotionEvent): Promise<void> => {
-    await store.motion.save(event);
-    events.tell({ type: 'motion', data: event });
-    if (event.phase === 'end') {
-      const fromMs = Date.parse(event.start) - settings['motion.pre_roll'];
-      const toMs = Date.parse(event.end ?? event.start) + settings['motion.post_roll'];
-      kept(ring.api.markMotion({ camera: event.camera, fromMs, toMs }), log);
-    }
-    await outside.motion(event);
-  };
-  // What a stop in the middle left open has ended as far as anyone can know.
-  for (const event of await store.motion.closeOpen({ atMs: clock.now() }))
-    await outside.motion({ ...event, phase: 'end' });
+  const motion = new MotionFlow({
+    clock,
+    settings,
+    store,
+    markMotion: (ask) => recording.ring.markMotion(ask),
+    send: (event) => outside.motion(event),
+    onEvent: (event) => events.tell({ type: 'motion', data: event }),
+  });
+  closing.add('the way out', () => outside.stop('shutdown'));
   await outside.start();
+  closing.add('motion', () => motion.stop());
+  await motion.start();
   const stopTrust = clock.every(1_000, async () => {
     const { source } = reading().clock;
-    await ring.api.clockTrust(source === 'center' ? 'ntp' : source);
+    await recording.ring.clockTrust(source === 'center' ? 'ntp' : source);
   });
   const stopStatus = clock.every(2_000, () => events.tell({ type: 'status', data: assembleStatus(reading()) }));
+  closing.add('periodic tasks', () => (stopTrust(), stopStatus()));
+  // Before what they lead to: their last fragments reach the disk, their last motion events the outbox.
+  closing.add('the cameras', () => recording.media.stop(undefined));
 
   // --- people
+  const owner = ownerDesk({
+    clock,
+    store,
+    gate,
+    signer,
+    outside,
+    owner: new Owner(store, logins, clock),
+    cameraNames: () => store.cameras.names(),
+  });
+  closing.add('the owner', () => owner.asks.close());
   const certificate = await pageCertificate({ tables: store, clock, log }, ownNames(settings));
   const web = createWeb({
     clock,
     log,
-    ports: webPorts({ settings, store, gate, cameras, footage, live, logins, outside, events, reading, log }),
+    ports: webPorts({
+      settings,
+      store,
+      gate,
+      cameras,
+      footage,
+      live: recording.live,
+      logins,
+      outside,
+      events,
+      owner,
+      reading,
+      log,
+    }),
     tls: certificate,
     listen: { host: settings['web.host'], port: settings['web.port'] },
     hosts: settings['web.hosts'],
     pages: fileURLToPath(new URL('./web/pages', import.meta.url)),
   });
+  closing.add('the page', () => web.close());
   const socket = join(stateDir, 'agent.sock');
   await web.listenSocket(socket);
   const port = await web.listen();
@@ -225,18 +246,9 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
     loginCode,
     failed,
     async stop() {
-      stopTrust();
-      stopStatus();
-      await web.close();
-      // Cameras end first: their last fragments reach the disk, and the gap after them has its reason.
-      await media.api.stop(undefined);
-      await ring.api.stop(undefined);
-      await outside.stop('shutdown');
-      gate.close();
-      host.stop();
-      await Promise.all([mediaThread.terminate(), ringThread.terminate()]);
-      await store.close();
-      log.info({}, 'the agent has stopped');
+      const hung = await closing.run();
+      log.info({ hung }, 'the agent has stopped');
+      return hung;
     },
   };
 }
@@ -244,38 +256,6 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
 /** A task in the background whose failure is told and does not stop the agent. */
 function kept(work: Promise<unknown>, log: Log): void {
   work.catch((error: unknown) => log.error({ code: errorCode(error) }, errorMessage(error)));
-}
-
-async function ringData(settings: Settings, store: Store, media: MessageChannel['port2']): Promise<RingData> {
-  const expected: unknown = await store.kv.get(EXPECTED_DISK);
-  return {
-    media,
-    logLevel: settings['log.level'],
-    directory: settings['recording.dir'],
-    create: settings['recording.create'],
-    expectDisk: typeof expected === 'string' ? expected : undefined,
-    segmentMs: settings['recording.segment'],
-    // Names this boot: monotonic times of different boots must not be compared.
-    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
-    limits: {
-      quotaBytes: settings['recording.quota'],
-      reserveBytes: settings['recording.reserve'],
-      floorMs: settings['recording.floor'],
-      originalsMs: settings['recording.originals'],
-      keepMs: settings['recording.keep'],
-      maximumMs: {},
-    },
-  };
-}
-
-function mediaData(settings: Settings, ring: MessageChannel['port1']): MediaData {
-  return {
-    ring,
-    logLevel: settings['log.level'],
-    cadence: settings['motion.enabled'] ? settings['motion.cadence'] : undefined,
-    engine: settings['cameras.engine'],
-    queueBytes: QUEUE_BYTES,
-  };
 }
 
 async function ingestCameras(cameras: Cameras, adopted: Camera[]): Promise<IngestCamera[]> {

@@ -50,6 +50,9 @@ interface Parts {
 const UNCLAIMED = { site: 'unclaimed', box: 'unclaimed' };
 const QUEUE_MS = 2_000;
 const LEDGER_MS = 10_000;
+/** Motion events that may still lack their clips: those of a day before the agent was stopped or claimed. */
+const DAY_MS = 86_400_000;
+const NO_END = { toMs: Number.MAX_SAFE_INTEGER, limit: 10_000 };
 /** Denials that a change of terms may lift. */
 const LIFTABLE = ['POLICY_DENIED', 'OUTSIDE_HOURS', 'PAUSED_BY_OWNER', 'NOT_ENROLLED', 'OWNER_APPROVAL_REQUIRED'];
 
@@ -62,6 +65,8 @@ export class Outside {
   readonly #stops: (() => void)[] = [];
   #parts: Parts | undefined;
   #leases: Protection[] = [];
+  /** The ring does not know the leases of now. */
+  #untold = true;
   #queue = { clips: 0, bytes: 0, outbox: 0 };
 
   constructor(options: OutsideOptions) {
@@ -74,17 +79,17 @@ export class Outside {
 
   async start(): Promise<void> {
     await this.#open();
-    const { clock, gate, store } = this.#o;
+    const { clock, gate } = this.#o;
     await this.#readQueue();
     this.#stops.push(
       clock.every(QUEUE_MS, () => this.#readQueue()),
+      clock.every(QUEUE_MS, () => this.#protect()),
       clock.every(LEDGER_MS, () => this.#ledger()),
-      gate.onChange(() => this.#kept(this.clips.retryWithheld(LIFTABLE).then(() => undefined))),
+      gate.onChange(() => this.#kept(this.#retryWithheld())),
     );
-    await this.#protect(store);
   }
 
-  async stop(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void> {
+  async stop(reason: 'shutdown' | 'update' | 'power'): Promise<void> {
     for (const stop of this.#stops.splice(0)) stop();
     await this.#close(reason);
   }
@@ -95,6 +100,18 @@ export class Outside {
     await this.#close('shutdown');
     await this.#open();
     return { site: claim.site, box: claim.box, center: claim.center.id };
+  }
+
+  /** Takes back what the center's broker keeps for this box. False: it was not reached. */
+  async leaveCenter(): Promise<boolean> {
+    return (await this.#parts?.center?.leave()) ?? true;
+  }
+
+  /** Forgets the center: the box is nobody's again. */
+  async endClaim(why: string): Promise<void> {
+    await this.#o.claims.end(why);
+    await this.#close('shutdown');
+    await this.#open();
   }
 
   /** A motion event goes into the outbox at once, and asks for its clip. */
@@ -140,7 +157,7 @@ export class Outside {
   }
 
   async #open(): Promise<void> {
-    const { clock, log, settings, signer, gate, footage, claims, redactor } = this.#o;
+    const { clock, log, settings, store, signer, gate, footage, claims, redactor } = this.#o;
     const membership = await claims.membership();
     if (membership?.password) redactor.add(membership.password);
     const claim = membership?.claim;
@@ -156,7 +173,7 @@ export class Outside {
       site: claim?.site ?? UNCLAIMED.site,
       box: claim?.box ?? UNCLAIMED.box,
       signer,
-      table: this.#o.store.clips,
+      table: store.clips,
       footage,
       gate,
       uplinks,
@@ -165,7 +182,8 @@ export class Outside {
       policyVersion: () => gate.terms.document?.version ?? 0,
       setLeases: (leases) => {
         this.#leases = leases.map((lease) => ({ ...lease, kind: 'lease' as const }));
-        this.#kept(this.#protect(this.#o.store));
+        this.#untold = true;
+        this.#kept(this.#protect());
       },
       onState: (clip) => this.#clipState(clip),
       motion: {
@@ -177,7 +195,8 @@ export class Outside {
     });
     const center = membership === null ? null : this.#center(membership, uplinks);
     this.#parts = { membership, uplinks, clips, center };
-    await clips.start();
+    const motion = await store.motion.list({ camera: null, fromMs: clock.now() - DAY_MS, ...NO_END });
+    await clips.start(motion);
     center?.start();
   }
 
@@ -243,12 +262,19 @@ export class Outside {
     await this.#o.store.outbox.append({ stream, id: ulid(timeMs), class: 'normal', type, timeMs, data });
   }
 
-  async #protect(store: Store): Promise<void> {
-    const holds = await store.holds.active();
+  /**
+   * Tells the ring what it must keep, if anything changed since it took that. A ring that hangs on its disk keeps
+   * nobody waiting; it is told again until it has taken it.
+   */
+  async #protect(): Promise<void> {
+    if (!this.#untold) return;
+    const holds = await this.#o.store.holds.active();
+    const leases = this.#leases;
     await this.#o.protect([
       ...holds.map(({ id, camera, fromMs, toMs }) => ({ id, kind: 'hold' as const, camera, fromMs, toMs })),
-      ...this.#leases,
+      ...leases,
     ]);
+    this.#untold = leases !== this.#leases;
   }
 
   async #readQueue(): Promise<void> {
@@ -257,13 +283,17 @@ export class Outside {
     this.#queue = { clips, bytes, outbox };
   }
 
+  async #retryWithheld(): Promise<void> {
+    await this.#parts?.clips.retryWithheld(LIFTABLE);
+  }
+
   async #ledger(): Promise<void> {
     const atMs = this.#o.clock.now();
-    const counts = this.#running().uplinks.takeCounts();
+    const counts = this.#parts?.uplinks.takeCounts() ?? [];
     await this.#o.store.bytes.add(counts.map((count) => ({ ...count, atMs })));
   }
 
-  async #close(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void> {
+  async #close(reason: 'shutdown' | 'update' | 'power'): Promise<void> {
     const parts = this.#parts;
     if (parts === undefined) return;
     await parts.clips.stop();

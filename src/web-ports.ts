@@ -14,7 +14,7 @@ import type { Footage } from './ring/footage.js';
 import type { Settings } from './settings/table.js';
 import type { LinkedAuditRow } from './store/audit-chain.js';
 import type { Store } from './store/client.js';
-import type { WebPorts } from './web/ports.js';
+import type { OwnerPort, WebPorts } from './web/ports.js';
 
 export interface WebPortsOptions {
   settings: Settings;
@@ -26,6 +26,7 @@ export interface WebPortsOptions {
   logins: Logins;
   outside: Outside;
   events: PageEvents;
+  owner: OwnerPort;
   reading: () => BoxReading;
   log: Log;
 }
@@ -55,6 +56,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     verifyLogin: (code) => o.logins.verify(code),
     status: () => assembleStatus(o.reading()),
     claim: (file) => outside.claim(file),
+    owner: o.owner,
     cameras: {
       list: () => o.cameras.list(),
       scan: () => o.cameras.scan(),

@@ -66,7 +66,9 @@ export interface CenterStatus {
 export interface Center {
   start(): void;
   /** Says why, takes the will back, and ends. */
-  stop(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void>;
+  stop(reason: 'shutdown' | 'update' | 'power'): Promise<void>;
+  /** Ends for good: takes back everything that the broker keeps for this box. False: the broker was not reached. */
+  leave(): Promise<boolean>;
   /**
    * Durable as soon as it resolves; sent when the center can be reached. False: the outbox is too full for an event
    * of this class; it was counted and is lost.
@@ -134,20 +136,38 @@ class Client implements Center {
     this.#running ??= this.#run();
   }
 
-  async stop(reason: 'shutdown' | 'update' | 'power' | 'optout'): Promise<void> {
+  async stop(reason: 'shutdown' | 'update' | 'power'): Promise<void> {
+    await this.#end((live) => this.#publishStatus(live.session, live.id, 'offline', reason));
+  }
+
+  leave(): Promise<boolean> {
+    const { status, info, heartbeat } = this.#topics;
+    return this.#end(async ({ session }) => {
+      // A retained message of no length clears what the broker keeps (MQTT v5 §3.3.1.3).
+      for (const topic of [info, heartbeat, status]) await session.publish(topic, '', { qos: 1, retain: true });
+    });
+  }
+
+  /** True: the farewell reached the broker. */
+  async #end(farewell: (live: Live) => Promise<void>): Promise<boolean> {
     this.#stop.abort();
     const live = this.#live;
+    let taken = false;
     if (live !== undefined) {
       live.over.abort();
       live.drain?.stop();
       live.firstAck.abort();
-      const farewell = this.#publishStatus(live.session, live.id, 'offline', reason).then(() => live.session.end());
       const late = (): Error => new BluelightError('CENTER_SLOW', 'the broker did not take our leave in time');
-      await withDeadline(this.#o.clock, FAREWELL_MS, farewell, late).catch((error: unknown) => this.#note(error));
+      const said = farewell(live).then(async () => {
+        taken = true;
+        await live.session.end();
+      });
+      await withDeadline(this.#o.clock, FAREWELL_MS, said, late).catch((error: unknown) => this.#note(error));
       live.session.destroy();
     }
     await this.#running;
     this.#state = 'stopped';
+    return taken;
   }
 
   async event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<boolean> {

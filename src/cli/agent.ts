@@ -10,6 +10,8 @@ export interface Agent {
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
   delete<T>(path: string): Promise<T>;
+  /** What a path answers, as it is. */
+  text(path: string): Promise<string>;
   /** Writes what a path answers into a file; the name appears when all of it is on disk. */
   save(path: string, file: string): Promise<void>;
 }
@@ -32,6 +34,11 @@ export function connectAgent(socketPath: string): Agent {
     get: (path) => call('GET', path),
     post: (path, body) => call('POST', path, body),
     delete: (path) => call('DELETE', path),
+    async text(path) {
+      const { status, text } = await exchange(socketPath, 'GET', `/api/v1${path}`, undefined);
+      if (status === 200) return text;
+      throw problemOf(status, parseJson(text));
+    },
     save: (path, file) => download(socketPath, `/api/v1${path}`, file),
   };
 }

@@ -1,0 +1,138 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { BluelightError, errorMessage } from '../base/errors.js';
+import { parseDuration } from '../base/units.js';
+import type { IssuedReceiptBody } from '../contract/owner.js';
+import { toUtc } from '../contract/primitives.js';
+import { action, EXIT, type Context } from './context.js';
+import { readSecret } from './input.js';
+import { line } from './output.js';
+
+interface Preview {
+  words: string[];
+  changes: object[];
+}
+
+interface Proposal extends Preview {
+  id: string;
+  version: number;
+  note: string;
+  document: unknown;
+}
+
+/** What an owner does: look at terms before consent, sign them, pause, resume, leave. */
+export function addOwnerCommands(program: Command, policy: Command): void {
+  addTermsCommands(policy);
+  program
+    .command('pause')
+    .description('stop sharing at once; recording goes on')
+    .option('--for <duration>', 'such as 15m or 8h (default: until you resume)')
+    .option('--reason <text>', 'why; it stands in the audit log', '')
+    .action(
+      action(async (context, options: { for?: string; reason: string }) => {
+        const until = options.for === undefined ? null : toUtc(context.clock.now() + parseDuration(options.for));
+        printReceipt(context, await context.agent().post('/pause', { until, reason: options.reason }));
+      }),
+    );
+  program
+    .command('resume')
+    .description('sharing goes on under the terms in force')
+    .option('--reason <text>', 'why', '')
+    .option('--passphrase-stdin', "read the owner's passphrase from standard input")
+    .action(
+      action(async (context, options: { reason: string; passphraseStdin?: boolean }) => {
+        const passphrase = await passphraseOf(options);
+        printReceipt(context, await context.agent().post('/resume', { reason: options.reason, passphrase }));
+      }),
+    );
+  program
+    .command('optout')
+    .description('leave the program for good; prints the receipt of everything that was ever delivered')
+    .option('--reason <text>', 'why', '')
+    .option('--out <file>', 'keep the signed receipt in this file')
+    .option('--passphrase-stdin', "read the owner's passphrase from standard input")
+    .action(
+      action(async (context, options: { reason: string; out?: string; passphraseStdin?: boolean }) => {
+        const passphrase = await passphraseOf(options);
+        const issued = await context.agent().post<IssuedReceiptBody>('/optout', { reason: options.reason, passphrase });
+        if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(issued.envelope, null, 2) + '\n');
+        printReceipt(context, issued);
+      }),
+    );
+}
+
+function addTermsCommands(policy: Command): void {
+  policy
+    .command('preview <file>')
+    .description('what the city could do under these terms, before anybody consents')
+    .action(
+      action(async (context, file: string) => {
+        const preview = await context.agent().post<Preview>('/policy/preview', { document: readTerms(file) });
+        context.show(preview, () => preview.words.forEach((words) => line(words)));
+      }),
+    );
+  policy
+    .command('propose <file>')
+    .description('put terms before the owner; nothing changes until he signs')
+    .option('--note <text>', 'a word to the owner', '')
+    .action(
+      action(async (context, file: string, options: { note: string }) => {
+        const body = { document: readTerms(file), note: options.note };
+        const { id } = await context.agent().post<{ id: string }>('/policy/propose', body);
+        context.show({ id }, () => line(`proposal ${id} waits for the owner`));
+      }),
+    );
+  policy
+    .command('accept [file]')
+    .description('the owner signs: a file, or the proposal that waits; the passphrase is read from standard input')
+    .action(
+      action(async (context, file: string | undefined) => {
+        const document = file === undefined ? await waitingTerms(context) : readTerms(file);
+        const passphrase = await readSecret('passphrase of the owner: ');
+        printReceipt(context, await context.agent().post('/policy/accept', { document, passphrase }));
+      }),
+    );
+  policy
+    .command('owner <name>')
+    .description('set up the owner; the passphrase is read from standard input and nobody can reset it')
+    .action(
+      action(async (context, name: string) => {
+        const passphrase = await readSecret('new passphrase of the owner: ');
+        const { key } = await context.agent().post<{ key: string }>('/owner', { name, passphrase });
+        context.show({ key }, () => line(`owner ${name} signs with ${key}`));
+      }),
+    );
+}
+
+async function waitingTerms(context: Context): Promise<unknown> {
+  const { proposals } = await context.agent().get<{ proposals: Proposal[] }>('/policy/proposed');
+  const proposal = proposals[0];
+  if (proposal === undefined) throw new BluelightError('USAGE', 'no proposal waits', { fix: 'name a file with terms' });
+  if (!context.json) proposal.words.forEach((words) => line(words));
+  return proposal.document;
+}
+
+async function passphraseOf(options: { passphraseStdin?: boolean }): Promise<string | undefined> {
+  return options.passphraseStdin === true ? readSecret('passphrase of the owner: ') : undefined;
+}
+
+function readTerms(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new BluelightError('POLICY_INVALID', `${path}: ${errorMessage(cause)}`, {
+      fix: 'give a JSON file as docs/policy.md describes it',
+      cause,
+    });
+  }
+}
+
+function printReceipt(context: Context, issued: IssuedReceiptBody): number {
+  context.show(issued, () => {
+    line(`receipt ${issued.id}`);
+    for (const words of issued.receipt.words) line(`  ${words}`);
+    for (const clip of issued.receipt.delivered)
+      line(`  ${clip.at}  ${clip.camera}  ${clip.clip}  to ${clip.to_center}`);
+  });
+  return EXIT.ok;
+}
