@@ -88,6 +88,11 @@ export class Ballast {
     return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
+  /** Bytes that it should hold and does not: free space that is not for recording. */
+  get missingBytes(): number {
+    return Math.max(0, this.#bytes - this.bytes);
+  }
+
   /** Writes it anew if it is not whole and there is room for it. */
   ensure(freeBytes: number): void {
     if (this.#bytes === 0 || this.bytes === this.#bytes || freeBytes < this.#bytes * 2) return;

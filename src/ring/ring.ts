@@ -63,6 +63,8 @@ export class Ring implements RecorderHost {
   #problem: { state: DiskState; error: BluelightError } | undefined;
   #mark: string | undefined;
   #everOpen = false;
+  /** Once opened, only this disk is taken: the empty mount point that it leaves is not a new one. */
+  #knownDisk: string | undefined;
   #closed = false;
   #next = { open: 0, mount: 0 };
 
@@ -291,6 +293,7 @@ export class Ring implements RecorderHost {
         this.#openDisk(reason);
         this.#problem = undefined;
         this.#everOpen = true;
+        this.#knownDisk = this.#core?.diskId;
         return;
       } catch (error) {
         if (diskTrouble(error) === undefined && !(error instanceof BluelightError)) throw error;
@@ -316,7 +319,10 @@ export class Ring implements RecorderHost {
 
   #openDisk(reason: GapReason): void {
     const { directory } = this.#options;
-    const diskId = identifyDisk(directory, { create: this.#options.create === true, expect: this.#options.expectDisk });
+    const diskId = identifyDisk(directory, {
+      create: this.#options.create === true,
+      expect: this.#knownDisk ?? this.#options.expectDisk,
+    });
     const ballast = new Ballast(this.#io, directory, this.#options.ballastBytes ?? 32 << 20);
     const journal = new Journal(this.#io, directory, this.#options.journalFileBytes ?? 4 << 20);
     let core: Core | undefined;

@@ -32,6 +32,7 @@ export class Space {
   /** Written since the samples were taken: into segments that no total counts yet. */
   #openBytes = 0;
   #writtenSinceSample = 0;
+  #ballastMissing = 0;
   #nextSample = 0;
   #nextAge = 0;
   floorShare = 1;
@@ -52,7 +53,7 @@ export class Space {
 
   lowOnDisk(): boolean {
     this.#sample();
-    return this.#free() < LAST_RESORT_BYTES * 2;
+    return this.#freeBytes < LAST_RESORT_BYTES * 2;
   }
 
   releaseBallast(): void {
@@ -94,7 +95,7 @@ export class Space {
     if (short > 0) this.#evict(short + this.#slack(limits) / 2, limits, trustedMs);
     else if (ageDue) this.#evict(0, limits, trustedMs);
     if (this.#short(limits, this.#slack(limits) / 4) <= 0) this.nothingLeft = false;
-    this.#parts.ballast.ensure(this.#free() - limits.reserveBytes);
+    this.#parts.ballast.ensure(this.#freeBytes - this.#writtenSinceSample - limits.reserveBytes / 2);
   }
 
   #evict(needBytes: number, limits: RingLimits, trustedMs: number | null): void {
@@ -128,8 +129,9 @@ export class Space {
     return Math.min(256 << 20, Math.max(1 << 20, room / 100));
   }
 
+  /** For recording: what the released ballast left free belongs to the next emergency. */
   #free(): number {
-    return this.#freeBytes - this.#writtenSinceSample;
+    return this.#freeBytes - this.#writtenSinceSample - this.#ballastMissing;
   }
 
   #storedBytes(): number {
@@ -146,6 +148,7 @@ export class Space {
     const { core, options, ballast } = this.#parts;
     this.#freeBytes = options.freeBytes?.() ?? core.io.freeBytes(core.directory);
     this.#writtenSinceSample = 0;
+    this.#ballastMissing = ballast.missingBytes;
     const index = ['', '-wal'].map((suffix) => size(join(core.directory, INDEX_FILE + suffix)));
     this.#overheadBytes = index.reduce((a, b) => a + b, 0) + core.journal.totalBytes + ballast.bytes;
   }
