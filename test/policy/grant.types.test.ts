@@ -6,9 +6,11 @@ import { expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Errors that TypeScript finds in a source as if it lay in src/. */
-function compile(source: string): string[] {
-  const file = join(root, 'src', 'planted.ts');
+/** Errors that TypeScript finds in each source as if it lay in src/; one program for all, since loading it is slow. */
+function compile<K extends string>(sources: Record<K, string>): Record<K, string> {
+  const names = Object.keys(sources) as K[];
+  const path = (name: string): string => join(root, 'src', `planted-${name}.ts`);
+  const texts = new Map(names.map((name) => [path(name), sources[name]]));
   const options: ts.CompilerOptions = {
     strict: true,
     noEmit: true,
@@ -21,12 +23,18 @@ function compile(source: string): string[] {
   };
   const host = ts.createCompilerHost(options);
   const original = host.getSourceFile.bind(host);
-  host.getSourceFile = (name, ...rest) =>
-    name === file ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2023) : original(name, ...rest);
-  host.fileExists = (name) => name === file || ts.sys.fileExists(name);
-  const program = ts.createProgram([file], options, host);
-  const planted = program.getSourceFile(file);
-  return ts.getPreEmitDiagnostics(program, planted).map((d) => ts.flattenDiagnosticMessageText(d.messageText, '\n'));
+  host.getSourceFile = (name, ...rest) => {
+    const text = texts.get(name);
+    return text === undefined ? original(name, ...rest) : ts.createSourceFile(name, text, ts.ScriptTarget.ES2023);
+  };
+  host.fileExists = (name) => texts.has(name) || ts.sys.fileExists(name);
+  const program = ts.createProgram([...texts.keys()], options, host);
+  const errors = (name: string): string =>
+    program
+      .getSemanticDiagnostics(program.getSourceFile(path(name)))
+      .map((d) => ts.flattenDiagnosticMessageText(d.messageText, '\n'))
+      .join('\n');
+  return Object.fromEntries(names.map((name) => [name, errors(name)])) as Record<K, string>;
 }
 
 const reading = (grant: string): string => `
@@ -36,29 +44,34 @@ const reading = (grant: string): string => `
     void given;
     return footage.segment(${grant}, 'main', 1);
   }`;
-
-test('a line that reads footage for the outside without a grant does not compile; with one it does', () => {
-  expect(compile(reading('given'))).toEqual([]);
-  const lookalike = `{ id: '1', camera: 'gate', kind: 'clip', range: { fromMs: 0, toMs: 1 }, expiresAtMono: 1, signal: new AbortController().signal }`;
-  expect(compile(reading(lookalike)).join()).toMatch(/granted/);
-  expect(compile(reading('undefined')).join()).toMatch(/not assignable/);
-  expect(compile(reading(`{ camera: 'gate' }`)).join()).toMatch(/not assignable|missing/);
-});
-
 const handler = (name: string, body: string): string => `
   import type { Grant } from './contract/grant.js';
   import type { Handlers } from './policy/command-desk.js';
   declare function read(grant: Grant): Promise<Uint8Array>;
   export const handlers: Handlers = { '${name}': async (call) => { ${body} } };`;
+const lookalike = `{ id: '1', camera: 'gate', kind: 'clip', range: { fromMs: 0, toMs: 1 }, expiresAtMono: 1, signal: new AbortController().signal }`;
 
-test('a command that shows footage is written with its grants; another has none to read with', () => {
-  expect(compile(handler('clip.request', 'for (const grant of call.grants) await read(grant);'))).toEqual([]);
-  expect(compile(handler('diag.run', 'for (const grant of call.grants) await read(grant);')).join()).toMatch(/grants/);
-  expect(compile(handler('clip.request', `await read({ camera: call.args.cameras[0] });`)).join()).toMatch(
-    /granted|Grant/,
-  );
-  expect(compile(handler('footage.steal', '')).join()).toMatch(/footage\.steal/);
-});
+test('what reads footage for the outside without a grant does not compile; with one it does', () => {
+  const errors = compile({
+    granted: reading('given'),
+    lookalike: reading(lookalike),
+    nothing: reading('undefined'),
+    part: reading(`{ camera: 'gate' }`),
+    command: handler('clip.request', 'for (const grant of call.grants) await read(grant);'),
+    othercommand: handler('diag.run', 'for (const grant of call.grants) await read(grant);'),
+    nogrant: handler('clip.request', 'await read({ camera: call.args.cameras[0] });'),
+    unknown: handler('footage.steal', ''),
+  });
+  expect(errors.granted).toBe('');
+  expect(errors.lookalike).toMatch(/granted/);
+  expect(errors.nothing).toMatch(/not assignable/);
+  expect(errors.part).toMatch(/not assignable|missing/);
+  // A command that shows footage is written with its grants; another has none to read with.
+  expect(errors.command).toBe('');
+  expect(errors.othercommand).toMatch(/grants/);
+  expect(errors.nogrant).toMatch(/granted|Grant/);
+  expect(errors.unknown).toMatch(/footage\.steal/);
+}, 120_000);
 
 /** Places outside the gate where a value is declared to be a grant. */
 export function forgeries(files: { path: string; text: string }[]): string[] {
