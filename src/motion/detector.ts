@@ -15,6 +15,10 @@ const STEP = { share: 0.45, quietMs: 800 };
 const ALIGN_CELLS = 60;
 const STILL_MS = 1_500;
 const PARKED_MS = 90_000;
+/** What has not left its place for so long belongs there, even if something moves on it: a car in the snow. */
+const FURNITURE_MS = 600_000;
+const GHOST_LOOKS = 4;
+const REMNANT = { ms: 4_000, share: 0.25 };
 /** Cells around a held object that are held with it. */
 const OUTLINE = 2;
 
@@ -114,10 +118,15 @@ export class Detector {
   /** Parked cars and ghosts become background at once. */
   #settle(tMs: number): void {
     for (const track of [...this.tracker.tracks]) {
-      const still = tMs - track.moved;
-      if (!track.seen || still < STILL_MS) continue;
-      const parked = still >= PARKED_MS;
-      if (!parked && !isGhost(track, this.frame, this.background.level, this.#scratch)) continue;
+      const lingering = tMs - track.anchored;
+      if (!track.seen || lingering < STILL_MS) continue;
+      const parked = tMs - track.moved >= PARKED_MS || lingering >= FURNITURE_MS;
+      // More than one look: what passes before it must not decide.
+      const ghost = isGhost(track, this.frame, this.background.diff, this.#scratch);
+      track.ghost = Math.max(0, track.ghost + (ghost ? 1 : -1));
+      // An object that shrank at once has gone on; what stayed is ground that it had hidden since the model began.
+      const remnant = lingering >= REMNANT.ms && track.area < REMNANT.share * track.recentAtAnchor;
+      if (!parked && !remnant && track.ghost < GHOST_LOOKS) continue;
       this.background.absorb(this.frame, track.cells, track.count);
       this.tracker.remove(track);
     }

@@ -34,12 +34,17 @@ export interface Track extends Box {
   confirmedAt: number | undefined;
   /** How much of the cells stays the same from frame to frame (intersection over union), smoothed over 1.5 s. */
   steady: number;
+  /** How often, net, it looked like something that has left. */
+  ghost: number;
   /** Share of its cells that changes from frame to frame, smoothed over 5 s. */
   restless: number;
   /** Where it has been lingering, and since when. */
   anchorX: number;
   anchorY: number;
   anchored: number;
+  /** Its largest area lately, fading within seconds; and what that was when it began to linger. */
+  recent: number;
+  recentAtAnchor: number;
   /** Where its centre has been, in cells. */
   roam: Box;
   cells: Int32Array;
@@ -81,9 +86,12 @@ export function newTrack(id: number, blob: Blob, tMs: number): Track {
     confirmedAt: undefined,
     steady: 0.5,
     restless: 0,
+    ghost: 0,
     anchorX: blob.x,
     anchorY: blob.y,
     anchored: tMs,
+    recent: blob.area,
+    recentAtAnchor: blob.area,
     roam: { x0: blob.x, y0: blob.y, x1: blob.x, y1: blob.y },
     cells: new Int32Array(Math.min(CELLS, blob.area * 2)),
     count: 0,

@@ -10,6 +10,7 @@ const LINGER = 3;
 const KEEP_AREA = 4;
 const STEADY_SECONDS = 1.5;
 const RESTLESS_SECONDS = 5;
+const RECENT_SECONDS = 3;
 const LOST_MS = 1_000;
 const LIGHT_MS = 1_500;
 const MOST = 64;
@@ -116,10 +117,12 @@ export class Tracker {
     track.path += step;
     track.reach = Math.max(track.reach, Math.hypot(x - track.firstX, y - track.firstY));
     track.steady += (1 - Math.exp(-seconds / STEADY_SECONDS)) * (same / (before + area - same) - track.steady);
+    track.recent = Math.max(area, track.recent * Math.exp(-seconds / RECENT_SECONDS));
     if (Math.hypot(x - track.anchorX, y - track.anchorY) > Math.max(LINGER, 0.5 * Math.sqrt(area))) {
       track.anchorX = x;
       track.anchorY = y;
       track.anchored = tMs;
+      track.recentAtAnchor = track.recent;
     }
     track.x = x;
     track.y = y;
