@@ -43,6 +43,20 @@ export interface FootagePort {
   readBody(grant: Grant, ask: { stream: string; seq: number; offset: number; length: number }): Promise<Uint8Array>;
 }
 
+export interface LiveListener {
+  /** A run starts, or is running: what follows belongs to it. `zeroMs`: wall clock of decode time 0, ms since 1970. */
+  run(run: { init: Uint8Array; zeroMs: number }): void;
+  /** First those since the newest key frame. The bytes are the listener's to keep. */
+  fragment(fragment: { key: boolean; bytes: Uint8Array }): void;
+  paused(reason: string, detail: string): void;
+}
+
+/** Live pictures out of the ingest that records. */
+export interface LivePort {
+  /** Returns the unsubscription. */
+  subscribe(grant: Grant, role: 'main' | 'sub', listener: LiveListener): () => void;
+}
+
 /** The gate. `authorise` rejects with a `BluelightError` whose code is a `DenialCode`. */
 export interface GatePort {
   authorise(request: AccessRequest): Promise<Grant>;
