@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Clock } from './base/clock.js';
+import type { Closing } from './base/closing.js';
+import type { Remote } from './base/rpc.js';
+import { useThread } from './base/thread.js';
+import type { MotionEvent } from './contract/motion.js';
+import { LiveHub, type LiveMessage } from './ingest/live.js';
+import type { IngestStatus } from './ingest/ports.js';
+import type { RingStatus } from './ring/types.js';
+import type { Settings } from './settings/table.js';
+import type { Store } from './store/client.js';
+import type { MediaApi, MediaData, MediaNotes, RingApi, RingData, RingNotes, WatchNote } from './threads.js';
+
+export interface RecordingOptions {
+  clock: Clock;
+  settings: Settings;
+  store: Store;
+  closing: Closing;
+  onMotion: (event: MotionEvent) => void;
+  /** A camera refused the password. */
+  onRefused: (camera: string) => void;
+  /** The ring records to this disk from now on. */
+  onDisk: (disk: string) => void;
+  /** A thread died: the agent must be started anew. */
+  onDeath: (error: Error) => void;
+}
+
+export interface Recording {
+  ring: Remote<RingApi>;
+  media: Remote<MediaApi>;
+  live: LiveHub;
+  /** What the ring said last of itself; null: nothing yet. */
+  ringStatus(): RingStatus | null;
+  streams(): IngestStatus[];
+  /** Forgets the streams of all other cameras. */
+  keep(cameras: ReadonlySet<string>): void;
+}
+
+/** Bytes of fragments that may wait for the disk: half a minute of four cameras. */
+const QUEUE_BYTES = 96 * 1024 * 1024;
+/** A hung disk must not hang its caller for longer. */
+const DISK_DEADLINE_MS = 5_000;
+export const EXPECTED_DISK = 'ring.disk';
+
+/** Starts the way of the footage: the media thread, the ring thread behind it, and what the main thread sees of both. */
+export async function startRecording(o: RecordingOptions): Promise<Recording> {
+  const { clock, closing, onDeath } = o;
+  const said: { ring: RingStatus | null; streams: Map<string, IngestStatus> } = { ring: null, streams: new Map() };
+  const channel = new MessageChannel();
+  const ring = useThread<RingApi>(
+    new Worker(new URL('./ring-thread.js', import.meta.url), {
+      workerData: await ringData(o.settings, o.store, channel.port2),
+      transferList: [channel.port2],
+    }),
+    clock,
+    {
+      name: 'the recording disk',
+      deadlineMs: DISK_DEADLINE_MS,
+      onDeath,
+      onNote: notes<RingNotes>({ status: (status) => (said.ring = status), disk: o.onDisk }),
+    },
+  );
+  closing.add('the ring thread', () => ring.end());
+  closing.add('the ring', () => ring.api.stop(undefined));
+  const media = useThread<MediaApi>(
+    new Worker(new URL('./media-thread.js', import.meta.url), {
+      workerData: mediaData(o.settings, channel.port1),
+      transferList: [channel.port1],
+    }),
+    clock,
+    {
+      name: 'the media thread',
+      deadlineMs: 10_000,
+      onDeath,
+      onNote: notes<MediaNotes>({
+        status: (status) => said.streams.set(status.stream, status),
+        live: (message: LiveMessage) => live.take(message),
+        motion: o.onMotion,
+        refused: o.onRefused,
+      }),
+    },
+  );
+  closing.add('the media thread', () => media.end());
+  const live = new LiveHub({ watch: (stream, on) => media.note('watch', { stream, on } satisfies WatchNote) });
+  return {
+    ring: ring.api,
+    media: media.api,
+    live,
+    ringStatus: () => said.ring,
+    streams: () => [...said.streams.values()],
+    keep(cameras) {
+      for (const [stream, { camera }] of said.streams) if (!cameras.has(camera)) said.streams.delete(stream);
+    },
+  };
+}
+
+function notes<N>(table: { [K in keyof N]: (value: N[K]) => unknown }): (name: string, value: unknown) => void {
+  const takers = table as Record<string, ((value: unknown) => unknown) | undefined>;
+  return (name, value) => void takers[name]?.(value);
+}
+
+async function ringData(settings: Settings, store: Store, media: MessageChannel['port2']): Promise<RingData> {
+  const expected: unknown = await store.kv.get(EXPECTED_DISK);
+  return {
+    media,
+    logLevel: settings['log.level'],
+    directory: settings['recording.dir'],
+    create: settings['recording.create'],
+    expectDisk: typeof expected === 'string' ? expected : undefined,
+    segmentMs: settings['recording.segment'],
+    // Names this boot: monotonic times of different boots must not be compared.
+    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    limits: {
+      quotaBytes: settings['recording.quota'],
+      reserveBytes: settings['recording.reserve'],
+      floorMs: settings['recording.floor'],
+      originalsMs: settings['recording.originals'],
+      keepMs: settings['recording.keep'],
+      maximumMs: {},
+    },
+  };
+}
+
+function mediaData(settings: Settings, ring: MessageChannel['port1']): MediaData {
+  return {
+    ring,
+    logLevel: settings['log.level'],
+    cadence: settings['motion.enabled'] ? settings['motion.cadence'] : undefined,
+    engine: settings['cameras.engine'],
+    queueBytes: QUEUE_BYTES,
+  };
+}
