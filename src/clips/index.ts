@@ -8,7 +8,7 @@ import type { ClipChange, StoredClip } from '../store/clips.js';
 import type { ClipFile } from './file.js';
 import { fileName } from './manifest.js';
 import { MotionClips } from './motion-clips.js';
-import type { MotionSettings } from './motion-plan.js';
+import { SPLIT_PIECES, type MotionSettings } from './motion-plan.js';
 import type { ClipTable, Lease, UplinkPort, Waiting } from './ports.js';
 import { prepare, roleOf, type Prepared, type PrepareOptions } from './prepare.js';
 import { decodeParty, encodeParty } from './party.js';
@@ -61,8 +61,11 @@ export interface OpenedClip {
 }
 
 export interface Clips {
-  /** Takes up what waited before a restart. */
-  start(): Promise<void>;
+  /**
+   * Takes up what waited before a restart.
+   * @param motion events of the last day, of which some may still lack their clips
+   */
+  start(motion?: readonly MotionEvent[]): Promise<void>;
   stop(): Promise<void>;
   /**
    * The clip, queued or local; null: this piece of this motion event is already there.
@@ -133,9 +136,9 @@ class Engine implements Clips {
     );
   }
 
-  async start(): Promise<void> {
+  async start(motion: readonly MotionEvent[] = []): Promise<void> {
     const recent = await this.#o.table.list({ fromMs: this.#o.clock.now() - DAY_MS, limit: 10_000 });
-    this.#motion.resume(recent);
+    this.#motion.resume(recent, motion);
     await this.#lease();
     this.#running ??= this.#run();
   }
@@ -331,8 +334,6 @@ class Engine implements Clips {
   }
 }
 
-/** Numbers of pieces that a split makes lie above those of a long motion event. */
-const SPLIT_PIECES = 1_000;
 const RANK: Record<Priority, number> = { emergency: 0, urgent: 1, routine: 2, auto: 3 };
 
 function preempts(newer: StoredClip, running: StoredClip): boolean {

@@ -5,6 +5,7 @@ import type { MotionEvent } from '../contract/motion.js';
 import type { StoredClip } from '../store/clips.js';
 import {
   planMotionClips,
+  SPLIT_PIECES,
   type MotionProgress,
   type MotionSettings,
   type MotionSpan,
@@ -37,16 +38,20 @@ export class MotionClips {
     this.#request = request;
   }
 
-  /** Goes on behind the clips that are already there. */
-  resume(clips: readonly StoredClip[]): void {
+  /** Goes on behind the clips that are already there, with the events that may still lack theirs. */
+  resume(clips: readonly StoredClip[], events: readonly MotionEvent[]): void {
     for (const clip of clips) {
       if (clip.motionEvent === null) continue;
       const camera = this.#camera(clip.camera);
       const made = camera.progress.pieces[clip.motionEvent] ?? 0;
       camera.progress = {
         doneToMs: Math.max(camera.progress.doneToMs, Date.parse(clip.to)),
-        pieces: { ...camera.progress.pieces, [clip.motionEvent]: Math.max(made, clip.piece + 1) },
+        pieces: { ...camera.progress.pieces, [clip.motionEvent]: Math.max(made, (clip.piece % SPLIT_PIECES) + 1) },
       };
+    }
+    for (const event of events) {
+      // What came in since is newer.
+      if (this.#camera(event.camera).spans.every((span) => span.id !== event.id)) this.take(event);
     }
   }
 

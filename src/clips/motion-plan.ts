@@ -5,6 +5,9 @@ export interface MotionSpan {
   endMs: number | null;
 }
 
+/** Numbers of pieces that a change of format makes lie above those of a long motion event. */
+export const SPLIT_PIECES = 1_000;
+
 export interface MotionSettings {
   preRollMs: number;
   postRollMs: number;

@@ -15,6 +15,8 @@ import { until } from '../center/mosquitto.js';
 import { faultProxy } from '../uplinks/proxy.js';
 import { clipRoom, clock, fakeGate, fakeRing, footageBytes, type FakeGate, type FakeRing } from './rig.js';
 
+const ROLLS = { preRollMs: 1_000, postRollMs: 1_000, maxLengthMs: 60_000, rendition: 'original' } as const;
+
 let center: VirtualCenter;
 let agent: Center;
 let signer: Signer;
@@ -259,6 +261,27 @@ test('a motion event becomes a clip with its rolls, once its last segment is clo
     asked: { from: utc(0.2), to: utc(2.6) },
   });
   await room.stop();
+});
+
+test('a motion event whose clip was not asked for before the agent died gets it afterwards, once', async () => {
+  const before = clipRoom(claim, parts(), { motion: { ...ROLLS, postRollMs: 600_000 } });
+  await before.clips.start();
+  const utc = (s: number): string => new Date(ring.startMs + s * 1000).toISOString();
+  const event = { id: '01HQ0000000000000000000001', camera: 'north', decidedAt: utc(2.5), score: 1, reason: 'zone' };
+  const ended = { ...event, phase: 'end' as const, start: utc(2.2), end: utc(2.6) };
+  before.clips.motion(ended);
+  await before.stop();
+  expect(await state.calls.clips.list({ limit: 5 })).toEqual([]);
+
+  for (const _ of [1, 2]) {
+    const after = clipRoom(claim, parts(), { motion: ROLLS });
+    await after.clips.start([ended]);
+    after.clips.motion(ended);
+    await until(() => center.clips()[0]?.state === 'delivered');
+    await after.stop();
+  }
+  const made = await state.calls.clips.list({ limit: 5 });
+  expect(made).toMatchObject([{ motionEvent: event.id, from: utc(1.2), to: utc(3.6) }]);
 });
 
 test('a clip made on the box is written with its manifest and sha256sum agrees', async () => {
