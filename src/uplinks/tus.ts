@@ -31,6 +31,11 @@ export async function sendByTus(options: TusOptions, job: UploadJob, url: string
   let settle: (outcome: Sent) => void = () => undefined;
   const settled = new Promise<Sent>((resolve) => (settle = resolve));
   let saving: Promise<void> = Promise.resolve();
+  const save = (offset: number): void => {
+    saving = job.onProgress({ url: at, offset });
+    // Heard at once: nobody waits for it while the next chunk is under way.
+    saving.catch((error: unknown) => give(judge(error as Error, clock.now())));
+  };
   const upload = new tus.Upload(Buffer.alloc(0), {
     endpoint: url === null ? options.endpoint : null,
     uploadUrl: url,
@@ -59,11 +64,11 @@ export async function sendByTus(options: TusOptions, job: UploadJob, url: string
     },
     onUploadUrlAvailable() {
       at = upload.url;
-      saving = job.onProgress({ url: at, offset: url === null ? 0 : job.offset });
+      save(url === null ? 0 : job.offset);
     },
     onProgress: () => (activity = clock.monotonic()),
     onChunkComplete(_size, accepted) {
-      saving = job.onProgress({ url: at, offset: accepted });
+      save(accepted);
     },
     onSuccess: () => settle({ state: 'complete' }),
     onError: (error) => settle(judge(error, clock.now())),

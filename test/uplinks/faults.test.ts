@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
+import { BluelightError } from '../../src/base/errors.js';
 import { silentLog } from '../../src/base/log.js';
 import { RECEIPT_TYPE } from '../../src/contract/upload.js';
 import { signJws } from '../../src/proof/jws.js';
@@ -184,4 +185,28 @@ test('a receipt of another key, or over other bytes, is no delivery', async () =
 test('a server that says nothing is given up, not waited for', async () => {
   const { outcome } = await hostile({ patch: () => undefined });
   expect(outcome).toMatchObject({ state: 'failed', code: 'UPLOAD_STALLED', retryable: true });
+});
+
+test('progress that a slow store notes too late, and fails to, ends the attempt and not the agent', async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  process.on('unhandledRejection', note);
+  const slow: Handler = (_req, res, body) => {
+    // The answer to the chunk after the failure is the one that never comes.
+    if (body.length > 0 && _req.headers['upload-offset'] !== '0') return;
+    res.writeHead(204, { 'Upload-Offset': 100_000, 'Tus-Resumable': '1.0.0' }).end();
+  };
+  const { outcome } = await hostile(
+    { patch: slow },
+    {
+      onProgress: async ({ offset }) => {
+        if (offset === 0) return;
+        await clock.sleep(200);
+        throw new BluelightError('THREAD_SLOW', 'the store did not answer', { retryable: true });
+      },
+    },
+  );
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+  expect(outcome).toMatchObject({ state: 'failed', code: 'THREAD_SLOW', retryable: true });
 });
