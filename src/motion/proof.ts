@@ -9,6 +9,8 @@ const PROOF = {
   /** Cells. */
   reach: 3,
   straight: 0.55,
+  /** Share of the way that a single step may be. */
+  leap: 0.85,
   grown: 1.6,
   /** Share of frames in which it has to be seen. */
   dense: 0.75,
@@ -43,6 +45,8 @@ export function proven(track: Track, tMs: number): boolean {
   if (track.turns > PROOF.turns * (track.path + 0.5 * track.observations)) return false;
   if (flits(track, tMs)) return false;
   const net = Math.hypot(track.x - track.firstX, track.y - track.firstY);
+  // One jump is no way: light changed, or two blobs became one.
+  if (track.leap > PROOF.leap * net) return false;
   const reach = Math.max(PROOF.reach, Math.min(8, 0.7 * Math.sqrt(track.area)));
   if (net >= reach && net >= PROOF.straight * track.path) return true;
   return track.area >= PROOF.grown * track.firstArea && net >= reach / 2;

@@ -18,6 +18,8 @@ export interface Track extends Box {
   dx: number;
   dy: number;
   turns: number;
+  /** Its longest step, cells. */
+  leap: number;
   first: number;
   last: number;
   /** When it last moved or changed. */
@@ -74,6 +76,7 @@ export function newTrack(id: number, blob: Blob, tMs: number): Track {
     dx: 0,
     dy: 0,
     turns: 0,
+    leap: 0,
     first: tMs,
     last: tMs,
     moved: tMs,

@@ -58,7 +58,7 @@ export class Tracker {
       const small = blob.area < SMALL || track.area < SMALL;
       if (small && (blob.area > 4 * track.area || track.area > 4 * blob.area) && !inside(blob, track)) continue;
       const margin = Math.max(small ? 2 : 3, 0.25 * Math.sqrt(Math.min(blob.area, track.area)));
-      const score = overlap(blob, track, 0, 0, margin);
+      const score = overlap(blob, track, margin);
       const weighted = track.confirmedAt === undefined ? score : score * 2;
       if (weighted > bestScore) {
         best = track;
@@ -115,6 +115,7 @@ export class Tracker {
     track.dx = x - track.x;
     track.dy = y - track.y;
     track.path += step;
+    track.leap = Math.max(track.leap, step);
     track.reach = Math.max(track.reach, Math.hypot(x - track.firstX, y - track.firstY));
     track.steady += (1 - Math.exp(-seconds / STEADY_SECONDS)) * (same / (before + area - same) - track.steady);
     track.recent = Math.max(area, track.recent * Math.exp(-seconds / RECENT_SECONDS));
@@ -169,10 +170,10 @@ export class Tracker {
   }
 }
 
-/** Area in which the boxes overlap when one is moved and widened, at least a bit more than 0 if they touch. */
-function overlap(blob: Box, track: Box, dx: number, dy: number, margin: number): number {
-  const w = Math.min(blob.x1, track.x1 + dx + margin) - Math.max(blob.x0, track.x0 + dx - margin) + 1;
-  const h = Math.min(blob.y1, track.y1 + dy + margin) - Math.max(blob.y0, track.y0 + dy - margin) + 1;
+/** Area in which the boxes overlap when one is widened by `margin` cells. */
+function overlap(blob: Box, track: Box, margin: number): number {
+  const w = Math.min(blob.x1, track.x1 + margin) - Math.max(blob.x0, track.x0 - margin) + 1;
+  const h = Math.min(blob.y1, track.y1 + margin) - Math.max(blob.y0, track.y0 - margin) + 1;
   return w > 0 && h > 0 ? w * h : 0;
 }
 
