@@ -12,7 +12,7 @@ const CAMERAS = 4;
 const { values } = parseArgs({ options: { for: { type: 'string' }, port: { type: 'string', default: '8443' } } });
 const seconds = values.for === undefined ? undefined : Number(values.for);
 if (seconds !== undefined && !(seconds >= 30)) {
-  console.error('usage: scripts/demo [--for SECONDS]   (at least 30)');
+  console.error('usage: scripts/demo [--for SECONDS, at least 30] [--port PORT of the page, 8443]');
   process.exit(2);
 }
 
@@ -37,6 +37,10 @@ try {
   await run();
 } catch (error) {
   console.error(String(error));
+  if (/EADDRINUSE/.test(String(error)))
+    console.error(
+      '  another program listens there; is another demo running? --port gives the page of the box another port',
+    );
   console.error((site.agent as typeof site.agent | undefined)?.log().split('\n').slice(-15).join('\n') ?? '');
   process.exitCode = 1;
 } finally {

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { BluelightError } from '../base/errors.js';
 import type { Camera, Device } from '../contract/camera.js';
 import type { CameraTestBody, DiscoveryBody } from '../contract/http.js';
+import type { Agent } from './agent.js';
 import { action, EXIT, type Context } from './context.js';
 import { readSecret } from './input.js';
 import { line } from './output.js';
@@ -98,4 +100,11 @@ function printCameras(context: Context, cameras: Camera[]): void {
       sub: size(c.sub),
     })),
   );
+}
+
+/** A removed camera still has footage; one without any that was never adopted is a slip of the pen. */
+export async function mustExist(agent: Agent, camera: string): Promise<void> {
+  const { cameras } = await agent.get<{ cameras: Camera[] }>('/cameras');
+  if (cameras.some((one) => one.id === camera)) return;
+  throw new BluelightError('NOT_FOUND', `there is no camera "${camera}"`, { fix: 'see `bluelight camera list`' });
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import { claimFile } from '../contract/messages.js';
 import { action } from './context.js';
+import { readText } from './input.js';
 import { line } from './output.js';
 
 export function addClaimCommand(program: Command): void {
@@ -23,8 +23,9 @@ function readClaim(path: string): unknown {
   const wrong = (reason: string, cause: unknown): BluelightError =>
     new BluelightError('CLAIM_INVALID', `${path}: ${reason}`, { fix: 'ask the center for a new claim file', cause });
   let data: unknown;
+  const text = readText(path, 'the claim file that the center gave');
   try {
-    data = JSON.parse(readFileSync(path, 'utf8'));
+    data = JSON.parse(text);
   } catch (error) {
     throw wrong(errorMessage(error), error);
   }

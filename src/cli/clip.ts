@@ -1,11 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { errorCode } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
 import type { Clip } from '../contract/clip.js';
-import { toUtc } from '../contract/primitives.js';
+import { mustExist } from './camera.js';
 import { action, EXIT, type Context } from './context.js';
-import { parseTime } from './input.js';
+import { parseRange } from './input.js';
 import { line } from './output.js';
 
 interface MakeOptions {
@@ -24,7 +25,7 @@ export function addClipCommands(program: Command): void {
     .description('make a clip of a range, with its signed manifest beside it')
     .requiredOption('--from <time>', '2026-11-23T14:05:00Z, 14:05 or -5m')
     .requiredOption('--to <time>', 'as --from; "now" is possible')
-    .option('--rendition <kind>', 'original or proxy', 'original')
+    .addOption(new Option('--rendition <kind>', 'what to make').choices(['original', 'proxy']).default('original'))
     .option('--reason <text>', 'why; it stands in the audit log', 'made on the box')
     .option('--out <dir>', 'write the file and its manifest here')
     .option('--send', 'upload it to the center')
@@ -53,17 +54,21 @@ export function addClipCommands(program: Command): void {
 }
 
 async function makeClip(context: Context, camera: string, options: MakeOptions): Promise<number> {
-  const now = context.clock.now();
   const body = {
     camera,
-    from: toUtc(parseTime(options.from, now)),
-    to: toUtc(parseTime(options.to, now)),
+    ...parseRange(options.from, options.to, context.clock.now()),
     rendition: options.rendition,
     role: options.rendition === 'proxy' ? 'sub' : 'main',
     send: options.send ?? false,
     reason: options.reason,
   };
-  const clip = await context.agent().post<Clip>('/clips', body);
+  // Before anything is made: a clip that cannot be written is not worth an entry in the audit log.
+  if (options.out !== undefined) mkdirSync(options.out, { recursive: true });
+  const agent = context.agent();
+  const clip = await agent.post<Clip>('/clips', body).catch(async (error: unknown) => {
+    if (errorCode(error) === 'NO_COVERAGE') await mustExist(agent, camera);
+    throw error;
+  });
   const files = options.out === undefined ? [] : await saveClip(context, clip.id, options.out);
   context.show({ ...clip, files }, () => {
     line(`${clip.id}  ${clip.from} to ${clip.to}  ${clip.state}${clip.detail === '' ? '' : `: ${clip.detail}`}`);
@@ -74,7 +79,6 @@ async function makeClip(context: Context, camera: string, options: MakeOptions):
 
 async function saveClip(context: Context, id: string, dir: string): Promise<string[]> {
   const agent = context.agent();
-  mkdirSync(dir, { recursive: true });
   const files = [join(dir, `${id}.mp4`), join(dir, `${id}.manifest.json`)];
   await agent.save(`/clips/${id}/file`, files[0]!);
   await agent.save(`/clips/${id}/manifest`, files[1]!);

@@ -24,7 +24,13 @@ const DENIED = new Set([
 export function exitCodeOf(code: string): number {
   if (DENIED.has(code)) return EXIT.denied;
   if (code === 'AGENT_UNREACHABLE') return EXIT.unreachable;
-  if (code === 'CONFIG_INVALID' || code === 'CONFIG_UNREADABLE' || code === 'BAD_UNIT' || code === 'USAGE')
+  if (
+    code === 'CONFIG_INVALID' ||
+    code === 'CONFIG_UNREADABLE' ||
+    code === 'BAD_UNIT' ||
+    code === 'BAD_REQUEST' ||
+    code === 'USAGE'
+  )
     return EXIT.usage;
   return EXIT.failure;
 }

@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { BluelightError } from '../base/errors.js';
+import { InvalidArgumentError } from 'commander';
+import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
+import { toUtc } from '../contract/primitives.js';
 
 /**
  * A secret from standard input: a whole line from a pipe, or typed without echo. Never from argv, where every
@@ -27,6 +30,15 @@ export async function readSecret(prompt: string): Promise<string> {
   }
 }
 
+/** A range of time as a person writes it. @throws BluelightError USAGE */
+export function parseRange(from: string, to: string, nowMs: number): { from: string; to: string } {
+  const [fromMs, toMs] = [parseTime(from, nowMs), parseTime(to, nowMs)];
+  if (fromMs < toMs) return { from: toUtc(fromMs), to: toUtc(toMs) };
+  throw new BluelightError('USAGE', `--to (${toUtc(toMs)}) is not later than --from (${toUtc(fromMs)})`, {
+    fix: 'swap them, or name the day: 2026-11-23T14:05:00Z',
+  });
+}
+
 /** `2026-11-23T14:05:00Z`, `14:05` (today, or yesterday if that is still to come), or `-15m`; to ms since 1970. */
 export function parseTime(text: string, nowMs: number): number {
   const ago = /^-(\d+)([smhd])$/.exec(text);
@@ -35,7 +47,7 @@ export function parseTime(text: string, nowMs: number): number {
     return nowMs - Number(ago[1]) * unit;
   }
   if (text === 'now') return nowMs;
-  const clock = /^(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(text);
+  const clock = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$/.exec(text);
   if (clock !== null) {
     const day = new Date(nowMs);
     day.setHours(Number(clock[1]), Number(clock[2]), Number(clock[3] ?? 0), 0);
@@ -46,4 +58,23 @@ export function parseTime(text: string, nowMs: number): number {
     throw new BluelightError('USAGE', `"${text}" is not a time`, { fix: 'write 2026-11-23T14:05:00Z, 14:05 or -15m' });
   }
   return full;
+}
+
+/** A file that a person named. @throws BluelightError USAGE saying that `what` was wanted */
+export function readText(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new BluelightError('USAGE', `cannot read ${path}: ${errorCode(cause) ?? errorMessage(cause)}`, {
+      fix: `name ${what}`,
+      cause,
+    });
+  }
+}
+
+/** An option that is a whole number. */
+export function whole(text: string): number {
+  const value = Number(text);
+  if (text === '' || !Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed');
+  return value;
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { action, EXIT } from './context.js';
 import { line } from './output.js';
 
@@ -7,7 +7,11 @@ export function addMotionCommand(program: Command): void {
   motion
     .command('analyze <file>')
     .description('motion events of a video file, by the detector and the defaults that run live')
-    .option('--cadence <cadence>', 'adaptive, full or key', 'adaptive')
+    .addOption(
+      new Option('--cadence <cadence>', 'how many frames are looked at')
+        .choices(['adaptive', 'full', 'key'])
+        .default('adaptive'),
+    )
     .action(
       action(async (context, file: string, options: { cadence: 'adaptive' | 'full' | 'key' }) => {
         const { clock, processes } = context;

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { AuditEntry, PolicyDocument } from '../contract/policy.js';
 import { action, EXIT } from './context.js';
 import { addOwnerCommands } from './owner.js';
+import { whole } from './input.js';
 import { line } from './output.js';
 
 export function addPolicyCommands(program: Command): void {
@@ -37,12 +38,10 @@ export function addPolicyCommands(program: Command): void {
   audit
     .command('show')
     .description('the newest entries of the audit log')
-    .option('--limit <n>', 'how many', '50')
+    .option('--limit <n>', 'how many', whole, 50)
     .action(
-      action(async (context, options: { limit: string }) => {
-        const { entries } = await context
-          .agent()
-          .get<{ entries: AuditEntry[] }>(`/audit?limit=${Number(options.limit)}`);
+      action(async (context, options: { limit: number }) => {
+        const { entries } = await context.agent().get<{ entries: AuditEntry[] }>(`/audit?limit=${options.limit}`);
         context.show(entries, () =>
           context.table(
             entries.map((e) => ({
@@ -68,7 +67,7 @@ export function addPolicyCommands(program: Command): void {
     .description(
       'was anything changed or left out? An exported file is checked offline, without a file the running box',
     )
-    .option('--key <key>', 'public key of the box, as the center has it')
+    .option('--key <key>', 'public key of the box: `bluelight status` on it and the console of the center show it')
     .action(
       action(async (context, file: string | undefined, options: { key?: string }) => {
         const { verifyAuditExport } = await import('../policy/audit-export.js');

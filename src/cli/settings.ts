@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { BluelightError } from '../base/errors.js';
 import { explainSettings } from '../settings/explain.js';
 import { action } from './context.js';
 import { line } from './output.js';
@@ -11,10 +12,13 @@ export function addSettingsCommand(program: Command): void {
     .action(
       action((context, key: string | undefined) => {
         const rows = explainSettings().filter((row) => key === undefined || row.key.startsWith(key));
+        if (rows.length === 0)
+          throw new BluelightError('USAGE', `there is no setting "${key}"`, {
+            fix: '`bluelight settings explain` lists what there is',
+          });
         context.show(rows, () => {
           for (const row of rows) line(`${row.key} = ${row.default}\n    ${row.consequence}`);
         });
-        return rows.length > 0 ? 0 : 2;
       }),
     );
   settings

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { BluelightError } from '../base/errors.js';
 import { createLog, Redactor, type Log } from '../base/log.js';
 import type { VirtualCameraOptions, VideoSource } from '../sim/camera/index.js';
 import { action, type Context } from './context.js';
-import { readSecret } from './input.js';
+import { readSecret, whole } from './input.js';
 import { line } from './output.js';
 
 interface CameraOptions {
@@ -71,12 +71,6 @@ export function addSimCommands(program: Command): void {
     .option('--broker <url>', 'use this broker instead of its own')
     .option('--claim <site/box=file>', 'write a claim file for a box; may be given again', collect, [])
     .action(action(simCenter));
-}
-
-function whole(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed');
-  return value;
 }
 
 function collect(text: string, before: string[]): string[] {

@@ -1,10 +1,12 @@
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { BluelightError } from '../base/errors.js';
+import { BluelightError, errorMessage } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
-import type { SignedManifest } from '../contract/clip.js';
+import { signedManifest, type SignedManifest } from '../contract/clip.js';
+import { publicKeyFromText } from '../proof/keys.js';
 import { verifyClip, type ClipBytes, type Verdict } from '../proof/verify.js';
 import { action, EXIT } from './context.js';
+import { readText } from './input.js';
 import { line } from './output.js';
 
 const SAYS: Record<Verdict, string> = {
@@ -32,19 +34,25 @@ export function addVerifyCommand(program: Command): void {
     .command('verify <clip>')
     .description('is a clip whole and untouched? Works offline, on any machine')
     .option('--manifest <file>', 'its signed manifest (default: beside it, .manifest.json)')
-    .option('--key <key>', 'public key of the box: `bluelight status` on it and the console of the center show it; may be given again', collect, [])
+    .option(
+      '--key <key>',
+      'public key of the box: `bluelight status` on it and the console of the center show it; may be given again',
+      collect,
+      [],
+    )
     .option('--checkpoint <file>', 'a signed checkpoint from the center; may be given again', collect, [])
     .option('--camera <id>', 'the camera that it is said to show')
     .action(
       action(async (context, path: string, options: Options) => {
         const manifestPath = options.manifest ?? path.replace(/\.mp4$/, '') + '.manifest.json';
-        const checkpoints = options.checkpoint.map((file) => JSON.parse(readInput(file)) as SignedManifest);
+        for (const key of options.key) checkKey(key);
+        const checkpoints = options.checkpoint.map(readCheckpoint);
         const file = openClip(path);
         const bar = process.stderr.isTTY && !context.json;
         try {
           const report = await verifyClip({
             file,
-            signed: readInput(manifestPath),
+            signed: readText(manifestPath, 'the manifest with --manifest'),
             trusted: options.key,
             checkpoints,
             expect: options.camera === undefined ? {} : { camera: options.camera },
@@ -72,13 +80,31 @@ function collect(text: string, before: string[]): string[] {
   return [...before, text];
 }
 
-function readInput(path: string): string {
-  if (existsSync(path)) return readFileSync(path, 'utf8');
-  throw new BluelightError('USAGE', `there is no ${path}`, { fix: 'name the manifest with --manifest' });
+/** A slip in the key must not look like a doubt about the clip. */
+function checkKey(key: string): void {
+  try {
+    publicKeyFromText(key);
+  } catch (cause) {
+    throw new BluelightError('USAGE', `--key ${key}: ${errorMessage(cause)}`, {
+      fix: 'copy the whole key: 43 letters, digits, "-" and "_"',
+      cause,
+    });
+  }
+}
+
+function readCheckpoint(path: string): SignedManifest {
+  try {
+    return signedManifest.parse(JSON.parse(readText(path, 'a checkpoint')));
+  } catch (cause) {
+    if (cause instanceof BluelightError) throw cause;
+    throw new BluelightError('USAGE', `${path} is not a signed checkpoint`, { fix: 'ask the center for it', cause });
+  }
 }
 
 function openClip(path: string): ClipBytes & { close(): void } {
-  if (!existsSync(path)) throw new BluelightError('USAGE', `there is no ${path}`);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new BluelightError('USAGE', `there is no file ${path}`, { fix: 'name the clip, an .mp4' });
+  }
   const fd = openSync(path, 'r');
   return {
     size: fstatSync(fd).size,
