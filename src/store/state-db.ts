@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BluelightError, errorCode } from '../base/errors.js';
 import { auditTable } from './audit.js';
+import { backupTable } from './backup.js';
 import { byteLedgerTable } from './byte-ledger.js';
 import { camerasTable, credentialsTable } from './cameras.js';
 import { claimsTable } from './claims.js';
@@ -53,6 +54,7 @@ function tables(sql: Sql, seal: Seal, dir: string, outboxBytes: number) {
     bytes: byteLedgerTable(sql),
     receipts: receiptsTable(sql),
     files: secretFiles(dir),
+    backup: backupTable(sql, dir),
   };
 }
 

@@ -287,3 +287,17 @@ test('the chain of the audit log stays whole through all of it', async () => {
   await gate.authorise(ask({ camera: 'nope' })).catch(() => undefined);
   expect(db.tables.audit.verify(null).fault).toBeNull();
 });
+
+test('after every change of what is shared, a look is a row of its own again', async () => {
+  const { gate, clock, ask, audit } = await box();
+  const look = () =>
+    ask({ party: { kind: 'local', role: 'technician', name: 'tech' }, door: 'page', kind: 'timeline' });
+  await gate.letTechnicianLook(clock.now() + 600_000, owner);
+  await gate.authorise(look());
+  await gate.authorise(look());
+  expect(audit()).toHaveLength(1);
+  await gate.letTechnicianLook(null, owner);
+  await gate.letTechnicianLook(clock.now() + 600_000, owner);
+  await gate.authorise(look());
+  expect(audit()).toHaveLength(2);
+});
