@@ -244,6 +244,7 @@ class Client implements Center {
       will: { topic: this.#topics.status, payload: JSON.stringify(will) },
       dial: this.#o.dial ?? dialDirect,
       onMessage: (topic, payload) => this.#receive(topic, payload),
+      signal: this.#stop.signal,
     });
     if (this.#stop.signal.aborted) {
       await session.end();

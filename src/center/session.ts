@@ -24,6 +24,8 @@ export interface SessionOptions {
   will: { topic: string; payload: string };
   dial: Dial;
   onMessage: (topic: string, payload: Buffer) => void;
+  /** Gives up a connection that is not there yet. */
+  signal: AbortSignal;
 }
 
 export interface SessionEnd {
@@ -76,8 +78,11 @@ export function openSession(options: SessionOptions): Promise<Session> {
   });
   return new Promise((resolve, reject) => {
     const session = wrap(client, options);
-    client.once('connect', () => resolve(session));
-    void session.ended.then((end) => reject(endError(end)));
+    const giveUp = (): void => session.destroy();
+    options.signal.addEventListener('abort', giveUp, { once: true });
+    const decided = (): void => options.signal.removeEventListener('abort', giveUp);
+    client.once('connect', () => (decided(), resolve(session)));
+    void session.ended.then((end) => (decided(), reject(endError(end))));
   });
 }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
 import type { ClaimFile, StatusMessage } from '../../src/contract/messages.js';
@@ -150,5 +152,22 @@ test('an access list that refuses the box is shown, not swallowed', async () => 
   expect(agent.status().lastError!.message).toContain('info');
   await agent.stop('shutdown');
   await broker.kill();
+  close();
+});
+
+test('a broker that takes the connection and says nothing is not waited for at the stop', async () => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const accepted = once(silent, 'connection');
+  const signer = newSigner();
+  const { calls, close } = store();
+  const { port } = silent.address() as AddressInfo;
+  const agent = box(claimAt(`mqtt://127.0.0.1:${port}`, signer.keyId), calls, signer);
+  agent.start();
+  await accepted;
+  const began = clock.monotonic();
+  await agent.stop('shutdown');
+  expect(clock.monotonic() - began).toBeLessThan(3_000);
+  silent.close();
   close();
 });
