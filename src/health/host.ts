@@ -1,8 +1,8 @@
 import { access } from 'node:fs/promises';
-import si from 'systeminformation';
 import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { systemHost, type HostSource } from './host-source.js';
 
 /** Percentages 0..100, degrees Celsius; null where this host does not tell. */
 export interface HostReading {
@@ -19,13 +19,11 @@ export interface HostFacts {
 /** Touched by systemd-timesyncd and by chrony's wait service once the clock is synchronised. */
 const SYNCHRONISED = ['/run/systemd/timesync/synchronized', '/run/chrony/synchronized'];
 const READ_EVERY_MS = 10_000;
-/** Some answers come from programs that read /proc, /sys or a disk; on a sick machine they do not come back. */
+/** Answers come from programs, /proc and /sys; on a sick machine they do not come back. */
 const DEADLINE_MS = 5_000;
 /** Older readings are not told as the present. */
 const STALE_MS = 60_000;
 
-/** What is asked of `systeminformation`. */
-export type HostSource = Pick<typeof si, 'system' | 'osInfo' | 'currentLoad' | 'mem' | 'cpuTemperature'>;
 const UNKNOWN: HostReading = { cpu: null, mem: null, temp: null };
 
 /** Readings of the host, taken every 10 s, so that whoever asks never waits for them. No outside text goes in. */
@@ -41,7 +39,7 @@ export class Host {
   #synchronised = false;
   #stop = (): void => undefined;
 
-  constructor(clock: Clock, log: Log, source: HostSource = si) {
+  constructor(clock: Clock, log: Log, source: HostSource = systemHost()) {
     this.#clock = clock;
     this.#log = log;
     this.#source = source;

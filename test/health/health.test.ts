@@ -6,7 +6,8 @@ import { FakeClock } from '../../src/base/fake-clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { heartbeatMessage } from '../../src/contract/messages.js';
 import { readClock } from '../../src/health/clock.js';
-import { Host, type HostSource } from '../../src/health/host.js';
+import { Host } from '../../src/health/host.js';
+import type { HostSource } from '../../src/health/host-source.js';
 import { assembleHeartbeat, assembleStatus, type BoxReading } from '../../src/health/status.js';
 
 test('memory agrees with /proc/meminfo, and the machine is named', async () => {
