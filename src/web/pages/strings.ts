@@ -173,7 +173,7 @@ export const t = {
     clock: 'Clock',
     clockGood: (source: string) => `right, by ${source}`,
     clockBad: (source: string) => `not sure (${source})`,
-    offset: (ms: number) => `${ms} ms ${ms < 0 ? 'behind' : 'ahead'}`,
+    offset: (ms: number) => `${Math.abs(ms)} ms ${ms < 0 ? 'behind' : 'ahead'}`,
     center: 'Center',
     centerState: {
       unclaimed: 'Not claimed by a center',
