@@ -61,7 +61,11 @@ export function addPolicyCommands(program: Command): void {
   audit
     .command('export <file>')
     .description('the whole log with its signed head, to be kept or checked elsewhere')
-    .action(action(async (context, file: string) => context.agent().save('/audit/export', file)));
+    .action(
+      action(async (context, file: string) => {
+        await context.agent().save('/audit/export', file);
+      }),
+    );
   audit
     .command('verify [file]')
     .description(
