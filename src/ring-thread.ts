@@ -53,11 +53,10 @@ function take(message: FeedMessage): void {
   else ring.appendFragment(message.stream, message.run, message.fragment);
 }
 
-// A box that never recorded may make the directory; one that did must get its disk back.
-if (data.create && data.expectDisk === undefined) mkdirSync(data.directory, { recursive: true, mode: 0o700 });
-
 // The agent starts even without its disk: cameras, page and alarms work, and the ring goes on trying.
 try {
+  // A box that never recorded may make the directory; one that did must get its disk back.
+  if (data.create && data.expectDisk === undefined) mkdirSync(data.directory, { recursive: true, mode: 0o700 });
   ring.open();
 } catch (error) {
   const { code, message, fix } = toErrorData(error);
@@ -74,11 +73,13 @@ function acknowledge(): void {
   taken.memory = [];
 }
 
-data.media.on('message', (message: FeedMessage) => {
-  take(message);
-  if (message.kind !== 'fragment') return;
-  taken.taken += message.fragment.bytes.length;
-  taken.memory.push(...memoryOf(message.fragment));
+data.media.on('message', (messages: FeedMessage[]) => {
+  for (const message of messages) {
+    take(message);
+    if (message.kind !== 'fragment') continue;
+    taken.taken += message.fragment.bytes.length;
+    taken.memory.push(...memoryOf(message.fragment));
+  }
   if (taken.taken > ACK_BYTES) acknowledge();
 });
 clock.every(TICK_MS, () => {

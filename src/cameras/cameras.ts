@@ -119,6 +119,29 @@ export class Cameras {
     return result;
   }
 
+  /** Clock of each camera minus that of the box, ms. Asked without a login; who does not answer is left out. */
+  async clocks(): Promise<Map<string, number>> {
+    const adopted = await this.list();
+    const byDevice = new Map(adopted.map((camera) => [camera.device.id, camera.device]));
+    const offsets = new Map<string, number>();
+    await Promise.all(
+      [...byDevice].map(async ([id, device]) => {
+        try {
+          const { clockOffsetMs } = await this.#driver.greet(endpointOf(device.xaddr));
+          if (clockOffsetMs !== null) offsets.set(id, clockOffsetMs);
+        } catch (error) {
+          this.deps.log.debug({ device: id, reason: errorMessage(error) }, 'the camera does not tell its time');
+        }
+      }),
+    );
+    return new Map(
+      adopted.flatMap((camera) => {
+        const offset = offsets.get(camera.device.id);
+        return offset === undefined ? [] : [[camera.id, offset] as const];
+      }),
+    );
+  }
+
   /** A still as the camera itself makes it (JPEG). */
   async snapshot(id: string): Promise<{ type: string; bytes: Buffer }> {
     const camera = await this.#get(id);

@@ -246,3 +246,19 @@ async function httpServer(body: string): Promise<{ server: Server; address: stri
   await once(server, 'listening');
   return { server, address: `127.0.0.1:${String((server.address() as AddressInfo).port)}` };
 }
+
+test('the clock of every camera is read without a login, and one that is off stays with the camera', async () => {
+  await add(plain);
+  await add(nvr);
+  plain.setFaults({ clockOffsetMs: 3_600_000 });
+  const before = plain.logins();
+  try {
+    const clocks = await mine.cameras.clocks();
+    expect([...clocks.keys()].sort()).toEqual(['cam-1', 'cam-2', 'cam-3', 'cam-4']);
+    expect(clocks.get('cam-1')! / 1000).toBeCloseTo(3_600, -1);
+    expect(Math.abs(clocks.get('cam-2')!)).toBeLessThan(5_000);
+    expect(plain.logins()).toEqual(before);
+  } finally {
+    plain.setFaults({ clockOffsetMs: 0 });
+  }
+});
