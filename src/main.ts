@@ -8,7 +8,9 @@ import { errorCode, errorMessage } from './base/errors.js';
 import { createLog, Redactor, type Log } from './base/log.js';
 import type { Processes } from './base/processes.js';
 import { createCameras, type Cameras } from './cameras/cameras.js';
+import { Stills } from './clips/stills.js';
 import type { Camera } from './contract/camera.js';
+import { streamId } from './contract/primitives.js';
 import { Host } from './health/host.js';
 import { boxKey } from './identity/box-key.js';
 import { pageCertificate } from './identity/certificate.js';
@@ -51,7 +53,7 @@ export interface Agent {
  * Starts the agent. What was opened is closed again if the start fails.
  * @throws BluelightError of what could not be opened
  */
-export async function startAgent({ settings, clock: plainClock }: AgentOptions): Promise<Agent> {
+export async function startAgent({ settings, clock: plainClock, processes }: AgentOptions): Promise<Agent> {
   const redactor = new Redactor();
   const log = createLog({ redactor, level: settings['log.level'] });
   const clock: Clock = {
@@ -60,7 +62,7 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
   };
   const closing = new Closing(clock, log);
   try {
-    return await compose({ settings, clock, log, redactor, closing });
+    return await compose({ settings, clock, processes, log, redactor, closing });
   } catch (error) {
     await closing.run();
     throw error;
@@ -70,13 +72,14 @@ export async function startAgent({ settings, clock: plainClock }: AgentOptions):
 interface Base {
   settings: Settings;
   clock: Clock;
+  processes: Processes;
   log: Log;
   redactor: Redactor;
   closing: Closing;
 }
 
 /** Composition root: builds every room and wires them, in the order in which data flows. */
-async function compose({ settings, clock, log, redactor, closing }: Base): Promise<Agent> {
+async function compose({ settings, clock, processes, log, redactor, closing }: Base): Promise<Agent> {
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => (fail = resolve));
 
@@ -105,6 +108,13 @@ async function compose({ settings, clock, log, redactor, closing }: Base): Promi
     onDeath: fail,
   });
   const footage = new Footage(recording.ring, clock);
+  const { live } = recording;
+  const stills = new Stills({
+    clock,
+    processes,
+    footage,
+    live: { subscribe: (grant, role, listener) => live.subscribe(streamId(grant.camera, role), listener) },
+  });
 
   // --- cameras
   const cameras = createCameras({
@@ -211,7 +221,8 @@ async function compose({ settings, clock, log, redactor, closing }: Base): Promi
       gate,
       cameras,
       footage,
-      live: recording.live,
+      live,
+      stills,
       logins,
       outside,
       events,

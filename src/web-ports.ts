@@ -1,6 +1,7 @@
 import type { Log } from './base/log.js';
 import type { Cameras } from './cameras/cameras.js';
 import type { OpenedClip } from './clips/index.js';
+import type { Stills } from './clips/stills.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
 import type { AuditEntry, Party, PolicyDocument } from './contract/policy.js';
 import { streamId, toUtc } from './contract/primitives.js';
@@ -23,6 +24,7 @@ export interface WebPortsOptions {
   cameras: Cameras;
   footage: Footage;
   live: LiveHub;
+  stills: Stills;
   logins: Logins;
   outside: Outside;
   events: PageEvents;
@@ -76,6 +78,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     live: {
       subscribe: (grant, role, listener) => o.live.subscribe(streamId(grant.camera, role), listener),
     },
+    stills: o.stills,
     async motion(grant, { fromMs, toMs }) {
       return store.motion.list({ camera: grant.camera, fromMs, toMs, limit: MOST_EVENTS });
     },

@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { request, type IncomingMessage } from 'node:http';
+import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { BluelightError, errorCode } from '../base/errors.js';
@@ -12,8 +12,8 @@ export interface Agent {
   delete<T>(path: string): Promise<T>;
   /** What a path answers, as it is. */
   text(path: string): Promise<string>;
-  /** Writes what a path answers into a file; the name appears when all of it is on disk. */
-  save(path: string, file: string): Promise<void>;
+  /** Writes what a path answers into a file; the name appears when all of it is on disk. Gives what the answer says of it. */
+  save(path: string, file: string): Promise<IncomingHttpHeaders>;
 }
 
 interface Problem {
@@ -51,7 +51,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function download(socketPath: string, path: string, file: string): Promise<void> {
+async function download(socketPath: string, path: string, file: string): Promise<IncomingHttpHeaders> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = request({ socketPath, path, headers: { host: 'localhost' } }, resolve);
     outgoing.on('error', (cause) => reject(unreachable(socketPath, cause)));
@@ -63,6 +63,7 @@ async function download(socketPath: string, path: string, file: string): Promise
   const part = `${file}.part`;
   await pipeline(response, createWriteStream(part, { flush: true }));
   await rename(part, file);
+  return response.headers;
 }
 
 function problemOf(status: number, parsed: unknown): BluelightError {

@@ -10,6 +10,7 @@ import { addRunCommand } from './run.js';
 import { addSettingsCommand } from './settings.js';
 import { addSimCommands } from './sim.js';
 import { addStatusCommand } from './status.js';
+import { addStillCommand } from './still.js';
 import { addVerifyCommand } from './verify.js';
 import { VERSION } from '../version.js';
 import { DEFAULT_CONFIG, EXIT } from './context.js';
@@ -33,6 +34,7 @@ for (const add of [
   addCameraCommands,
   addCoverageCommand,
   addClipCommands,
+  addStillCommand,
   addVerifyCommand,
   addMotionCommand,
   addPolicyCommands,

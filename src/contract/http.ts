@@ -223,4 +223,6 @@ export const motionQuery = z
   .object({ camera: cameraId.optional(), ...range })
   .refine((query) => query.from < query.to, { path: ['to'], message: 'must be later than from' });
 export const limitQuery = z.object({ limit: z.coerce.number().int().min(1).max(500).default(100) });
+/** Without `at`: the newest picture. */
+export const stillQuery = z.object({ role: streamRole.default('main'), at: utc.optional() });
 export const liveQuery = z.object({ camera: cameraId, role: streamRole.default('sub') });

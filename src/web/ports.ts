@@ -35,6 +35,7 @@ export interface WebPorts {
   owner: OwnerPort;
   footage: FootagePort;
   live: LivePort;
+  stills: StillsPort;
   /** Motion events of the grant's camera that touch the range (inside the grant's), oldest first. */
   motion(grant: Grant, range: TimeRange): Promise<MotionEvent[]>;
   clips: ClipsPort;
@@ -75,6 +76,17 @@ export interface FootagePort {
   init(grant: Grant, role: Role, run: string): Promise<Uint8Array>;
   /** The fragments of a segment, verbatim. Rejects with `NO_COVERAGE` if it was overwritten meanwhile. */
   segment(grant: Grant, role: Role, seq: number): Promise<Uint8Array>;
+}
+
+/** Single pictures. */
+export interface StillsPort {
+  /**
+   * What the gate is to be asked for: the whole segment in which the picture of a moment lies. Waits for one that is
+   * being written; shows nothing.
+   */
+  range(camera: string, role: Role, atMs: number, signal: AbortSignal): Promise<TimeRange>;
+  /** The picture nearest to `atMs`, or the newest (null), with the time at which it was taken. */
+  take(grant: Grant, role: Role, atMs: number | null, signal: AbortSignal): Promise<{ jpeg: Uint8Array; atMs: number }>;
 }
 
 export interface LiveRun {

@@ -11,6 +11,8 @@ import type { Loop } from './media.js';
 
 const SEGMENT_MS = 10_000;
 const RUN = '01KB0000000000000000000000';
+/** No picture, but it begins and ends like one. */
+export const STILL = Buffer.from(`ffd8${'5a'.repeat(30_000)}ffd9`, 'hex');
 
 export interface FakeCamera {
   id: string;
@@ -293,6 +295,23 @@ export class FakeBox implements WebPorts {
         clearInterval(timer);
         this.#timers.delete(timer);
       };
+    },
+  };
+
+  readonly taken: { camera: string; role: string; atMs: number | null }[] = [];
+  /** What `stills.take` fails with. */
+  stillFails: BluelightError | null = null;
+  stills: WebPorts['stills'] = {
+    range: async (camera, _role, atMs) => {
+      const span = this.#cam(camera).spans.find((one) => one.fromMs <= atMs && atMs < one.toMs);
+      if (span === undefined) return { fromMs: atMs, toMs: atMs + 1 };
+      const fromMs = atMs - ((atMs - span.fromMs) % SEGMENT_MS);
+      return { fromMs, toMs: fromMs + SEGMENT_MS };
+    },
+    take: async (grant, role, atMs) => {
+      if (this.stillFails !== null) throw this.stillFails;
+      this.taken.push({ camera: grant.camera, role, atMs });
+      return { jpeg: STILL, atMs: atMs ?? Date.now() };
     },
   };
 

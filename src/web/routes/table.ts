@@ -5,6 +5,7 @@ import { clipRoutes } from './clips.js';
 import { footageRoutes } from './footage.js';
 import { ownerRoutes } from './owner.js';
 import { sessionRoutes } from './session.js';
+import { stillRoutes } from './still.js';
 
 /** Every route of `/api/v1`, as data: tests read from it who may do what, and the API description is made of it. */
 export const ROUTES: readonly Route[] = [
@@ -12,6 +13,7 @@ export const ROUTES: readonly Route[] = [
   ...boxRoutes,
   ...cameraRoutes,
   ...footageRoutes,
+  ...stillRoutes,
   ...clipRoutes,
   ...ownerRoutes,
 ];
