@@ -1,5 +1,6 @@
 import { AUDIT_START, auditLink, auditText, checkAuditChain, type AuditFault, type AuditRow } from './audit-chain.js';
 import type { LinkedAuditRow } from './audit-chain.js';
+import { auditNumbers, type AuditNumbers, type CountedRow } from './audit-numbers.js';
 import type { Sql } from './sql.js';
 
 /** What the caller tells; seq and link are given by the log. Fields left out are null. */
@@ -12,6 +13,8 @@ export interface AuditQuery {
   camera?: string;
   kind?: string;
   outcome?: AuditRow['outcome'];
+  /** Only what people outside the box got or asked for. */
+  outside?: boolean;
   /** Only rows before this one: the next page. */
   beforeSeq?: number;
   limit: number;
@@ -59,7 +62,8 @@ export function auditTable(sql: Sql) {
         `select * from audit
          where (:from is null or at_ms >= :from) and (:to is null or at_ms < :to)
            and (:camera is null or camera = :camera) and (:kind is null or kind = :kind)
-           and (:outcome is null or outcome = :outcome) and (:before is null or seq < :before)
+           and (:outcome is null or outcome = :outcome)
+           and (:outside = 0 or (kind = 'access' and ref is null and agency is not null)) and (:before is null or seq < :before)
          order by seq desc limit :limit`,
         {
           from: query.fromMs ?? null,
@@ -67,6 +71,7 @@ export function auditTable(sql: Sql) {
           camera: query.camera ?? null,
           kind: query.kind ?? null,
           outcome: query.outcome ?? null,
+          outside: query.outside === true ? 1 : 0,
           before: query.beforeSeq ?? null,
           limit: query.limit,
         },
@@ -76,6 +81,17 @@ export function auditTable(sql: Sql) {
     /** Oldest first, for export: rows after `seq`. */
     after(page: { seq: number; limit: number }): LinkedAuditRow[] {
       return sql.all<Columns>('select * from audit where seq > :seq order by seq limit :limit', page).map(fromColumns);
+    },
+    /** Adds up the rows of a stretch of time. */
+    numbers(range: { fromMs: number; toMs: number }): AuditNumbers {
+      const rows = sql.db
+        .prepare<{ fromMs: number; toMs: number }, Omit<CountedRow, 'detail'> & { detail: string | null }>(
+          `select kind, outcome, party, agency, role, action, camera, code, case_no as caseNo, bytes, ref,
+             case when kind = 'command' then detail end as detail
+           from audit where at_ms >= :fromMs and at_ms < :toMs order by seq`,
+        )
+        .iterate(range);
+      return auditNumbers(parsed(rows));
     },
     /** Recomputes the whole chain. `published`: a head known from elsewhere. */
     verify(published: { seq: number; link: string } | null): {
@@ -87,6 +103,10 @@ export function auditTable(sql: Sql) {
       return checkAuditChain(mapped(rows), published ?? undefined);
     },
   };
+}
+
+function* parsed(rows: Iterable<Omit<CountedRow, 'detail'> & { detail: string | null }>): Generator<CountedRow> {
+  for (const row of rows) yield { ...row, detail: row.detail === null ? null : (JSON.parse(row.detail) as unknown) };
 }
 
 function* mapped(rows: Iterable<Columns>): Generator<LinkedAuditRow> {

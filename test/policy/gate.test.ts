@@ -203,6 +203,7 @@ async function lateBreaking(ports: GatePorts) {
     list: tables.audit.list,
     after: tables.audit.after,
     verify: tables.audit.verify,
+    numbers: tables.audit.numbers,
   };
   const gate = await Gate.open({ ...ports, tables: { ...tables, audit } });
   return { gate, break: () => (broken = true) };
@@ -225,6 +226,7 @@ test('a pause that comes while the audit row is written still refuses', async ()
     list: tables.audit.list,
     after: tables.audit.after,
     verify: tables.audit.verify,
+    numbers: tables.audit.numbers,
   };
   const gate = await Gate.open({ ...ports, tables: { ...tables, audit } });
   onTestFinished(() => gate.close());
