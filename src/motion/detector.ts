@@ -17,6 +17,7 @@ const STILL_MS = 1_500;
 const PARKED_MS = 90_000;
 /** What has not left its place for so long belongs there, even if something moves on it: a car in the snow. */
 const FURNITURE_MS = 600_000;
+const STUCK_MS = 4_000;
 const GHOST_LOOKS = 4;
 const REMNANT = { ms: 4_000, share: 0.25 };
 /** Cells around a held object that are held with it. */
@@ -145,6 +146,8 @@ export class Detector {
     for (const track of this.tracker.tracks) {
       this.#busy.fill(1, Math.max(0, track.y0 - OUTLINE), track.y1 + OUTLINE + 1);
       if (track.confirmedAt !== undefined) continue;
+      // What never moved will not become an object: let it be learned.
+      if (this.#last - track.anchored > STUCK_MS) continue;
       for (let i = 0; i < track.count; i++) kind[track.cells[i]!] = CANDIDATE;
     }
     for (const track of this.tracker.tracks) if (track.confirmedAt !== undefined) this.#hold(track);

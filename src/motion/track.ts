@@ -52,6 +52,8 @@ export interface Track extends Box {
   cells: Int32Array;
   count: number;
   seen: boolean;
+  /** In this frame its blob is another track's as well. */
+  merging: boolean;
 }
 
 /** Share of its cells that have to change from one frame to the next if it moves. */
@@ -99,6 +101,7 @@ export function newTrack(id: number, blob: Blob, tMs: number): Track {
     cells: new Int32Array(Math.min(CELLS, blob.area * 2)),
     count: 0,
     seen: true,
+    merging: false,
   };
 }
 

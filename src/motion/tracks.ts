@@ -5,6 +5,13 @@ import { canFound, flickers, proven, swings } from './proof.js';
 import { CHANGED, newTrack, takeCells, type Track } from './track.js';
 
 const SMALL = 40;
+/** Sharing cells counts for more than any nearness. */
+const SHARED = 1e6;
+/** Share of the larger of the two that has to be shared for that. */
+const SAME = 0.1;
+/** A blob that covers so much of two tracks is both of them. */
+const MERGED = 0.3;
+const FARTHEST = 1e3;
 /** A track lingers while it stays within this many cells, or half its own size. */
 const LINGER = 3;
 const KEEP_AREA = 4;
@@ -23,6 +30,7 @@ export class Tracker {
   /** Places where things move without going anywhere. */
   readonly places = new Places();
   #next = 1;
+  #shared = new Uint16Array(0);
 
   /** `found` says whether new tracks may begin; `least` is the area below which a blob is weather. */
   update(finder: BlobFinder, tMs: number, options: { found: boolean; least: number }): void {
@@ -30,11 +38,12 @@ export class Tracker {
     this.given.length = 0;
     for (const track of this.tracks) {
       track.seen = false;
+      track.merging = false;
       track.frames++;
     }
+    this.#countShared(finder);
     for (let i = 0; i < blobs.length; i++) {
-      const blob = blobs[i]!;
-      this.given.push(blob.area >= Math.max(KEEP_AREA, options.least) ? this.#match(blob) : undefined);
+      this.given.push(blobs[i]!.area >= Math.max(KEEP_AREA, options.least) ? this.#match(blobs, i) : undefined);
     }
     for (const track of this.tracks) this.#observe(track, finder, tMs);
     if (options.found) {
@@ -51,20 +60,38 @@ export class Tracker {
     this.tracks.splice(this.tracks.indexOf(track), 1);
   }
 
-  #match(blob: Blob): Track | undefined {
-    let best: Track | undefined;
-    let bestScore = 0;
-    for (const track of this.tracks) {
-      const small = blob.area < SMALL || track.area < SMALL;
-      if (small && (blob.area > 4 * track.area || track.area > 4 * blob.area) && !inside(blob, track)) continue;
-      const margin = Math.max(small ? 2 : 3, 0.25 * Math.sqrt(Math.min(blob.area, track.area)));
-      const score = overlap(blob, track, margin);
-      const weighted = track.confirmedAt === undefined ? score : score * 2;
-      if (weighted > bestScore) {
-        best = track;
-        bestScore = weighted;
+  /** How many cells each track had where each blob is now. */
+  #countShared(finder: BlobFinder): void {
+    const columns = finder.blobs.length;
+    if (this.#shared.length < columns * this.tracks.length) this.#shared = new Uint16Array(2 * columns * MOST);
+    this.#shared.fill(0, 0, columns * this.tracks.length);
+    for (let t = 0; t < this.tracks.length; t++) {
+      const track = this.tracks[t]!;
+      for (let i = 0; i < track.count; i++) {
+        const blob = finder.owner[track.cells[i]!]!;
+        if (blob > 0) this.#shared[t * columns + blob - 1]!++;
       }
     }
+  }
+
+  /** The track that was where the blob is, of several the one that has come farthest; failing that, one near by. */
+  #match(blobs: readonly Blob[], index: number): Track | undefined {
+    const blob = blobs[index]!;
+    let best: Track | undefined;
+    let bestScore = 0;
+    let within = 0;
+    for (let t = 0; t < this.tracks.length; t++) {
+      const track = this.tracks[t]!;
+      const shared = this.#shared[t * blobs.length + index]!;
+      const same = shared > SAME * Math.max(blob.area, track.area);
+      if (shared > MERGED * track.area && track.area > SAME * blob.area) within++;
+      const weight = track.confirmedAt === undefined ? 1 : 2;
+      const score = weight * (same ? SHARED + FARTHEST * track.reach + shared : nearness(blob, track));
+      if (score <= bestScore) continue;
+      best = track;
+      bestScore = score;
+    }
+    if (best !== undefined && within > 1) best.merging = true;
     return best;
   }
 
@@ -110,6 +137,13 @@ export class Tracker {
     x /= area;
     y /= area;
     const seconds = Math.max(0.02, (tMs - track.last) / 1000);
+    // Where two become one the centre jumps; take it that the track went on as it did before.
+    if (track.merging) {
+      track.firstX += x - track.x - track.dx;
+      track.firstY += y - track.y - track.dy;
+      track.x = x - track.dx;
+      track.y = y - track.dy;
+    }
     const step = Math.hypot(x - track.x, y - track.y);
     if (track.observations > 1) track.turns += Math.hypot(x - track.x - track.dx, y - track.y - track.dy);
     track.dx = x - track.x;
@@ -170,8 +204,11 @@ export class Tracker {
   }
 }
 
-/** Area in which the boxes overlap when one is widened by `margin` cells. */
-function overlap(blob: Box, track: Box, margin: number): number {
+/** Area in which the boxes overlap when one is widened; 0 for things of too different size. */
+function nearness(blob: Blob, track: Track): number {
+  const small = blob.area < SMALL || track.area < SMALL;
+  if (small && (blob.area > 4 * track.area || track.area > 4 * blob.area) && !inside(blob, track)) return 0;
+  const margin = Math.max(small ? 2 : 3, 0.25 * Math.sqrt(Math.min(blob.area, track.area)));
   const w = Math.min(blob.x1, track.x1 + margin) - Math.max(blob.x0, track.x0 - margin) + 1;
   const h = Math.min(blob.y1, track.y1 + margin) - Math.max(blob.y0, track.y0 - margin) + 1;
   return w > 0 && h > 0 ? w * h : 0;
