@@ -126,13 +126,24 @@ function gapLabels(
   const gaps = tables
     .gaps(stream.id, fromMs, toMs)
     .map((gap): Label => ({ fromMs: gap.from_ms, toMs: gap.to_ms ?? toMs, reason: gap.reason as CoverageGapReason }));
-  const pruned = tables.sql
-    .all<{ from_ms: number; to_ms: number; why: string }>(
-      'select from_ms, to_ms, why from pruned where stream_id = :stream and from_ms < :toMs and to_ms > :fromMs',
-      { stream: stream.id, fromMs, toMs },
-    )
+  const pruned = tables
+    .prunedIn(stream.id, fromMs, toMs)
     .map((p): Label => ({ fromMs: p.from_ms, toMs: p.to_ms, reason: p.why === 'lost' ? 'damaged' : 'overwritten' }));
-  return [...damaged, ...gaps, ...pruned];
+  return [...damaged, ...gaps, ...pruned, ...beforeTheOldest(tables, stream)];
+}
+
+/** Gaps from before the oldest footage are forgotten with it; what was never there is told from what is gone. */
+function beforeTheOldest(tables: Tables, stream: StreamRow): Label[] {
+  const pruned = tables.prunedBounds(stream.id);
+  const kept = tables.settledFrom(stream.id, 0, 1)[0] ?? tables.openSegment(stream.id);
+  const oldest = kept?.start_ms ?? pruned?.toMs;
+  if (oldest === undefined) return [];
+  const first = pruned?.fromMs ?? oldest;
+  const labels: Label[] = [
+    { fromMs: Number.NEGATIVE_INFINITY, toMs: first, reason: 'not_recorded' },
+    { fromMs: first, toMs: oldest, reason: 'overwritten' },
+  ];
+  return labels.filter((l) => l.toMs > l.fromMs);
 }
 
 /** Cuts a hole into pieces, each with the first label that covers it. */

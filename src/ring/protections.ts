@@ -3,26 +3,33 @@ import { toRanges, type NumberRange } from './ranges.js';
 import type { Tables } from './tables.js';
 import type { Protection } from './types.js';
 
+/** One hold or lease, and by stream the ranges of sequence numbers that it covers. */
+interface Covered {
+  item: Protection;
+  ranges: Map<string, NumberRange[]>;
+}
+
 /**
- * Which segments are held or leased. Main pushes the whole list whenever it changes; here it becomes ranges of
- * sequence numbers, so that asking costs nothing however long a hold is.
+ * Which segments are held or leased. Main pushes the whole list whenever it changes; here each item becomes ranges of
+ * sequence numbers once, so that asking costs nothing however long a hold is.
  */
 export class Protections {
   #list: readonly Protection[] | undefined;
-  #ranges = new Map<string, NumberRange[]>();
+  #covered = new Map<string, Covered>();
 
   /** Until the first snapshot nobody knows what is held: nothing may be evicted. */
   get seen(): boolean {
     return this.#list !== undefined;
   }
 
-  get count(): number {
-    return this.#list?.length ?? 0;
-  }
-
   set(list: readonly Protection[], tables: Tables): void {
     this.remember(list);
-    this.refresh(tables);
+    const known = this.#covered;
+    this.#covered = new Map();
+    for (const item of this.#list ?? []) {
+      const key = JSON.stringify([item.camera, item.role, item.fromMs, item.toMs]);
+      this.#covered.set(key, known.get(key) ?? { item, ranges: rangesOf(item, tables) });
+    }
   }
 
   /** While no disk is open: `refresh` follows when there is one. */
@@ -32,24 +39,20 @@ export class Protections {
 
   /** After rows were added by a rebuild or moved on the wall clock by a correction. */
   refresh(tables: Tables): void {
-    this.#ranges = new Map();
-    for (const stream of tables.streams()) {
-      const seqs = new Set<number>();
-      for (const item of this.#of(stream.name)) {
-        for (const row of tables.overlapping(stream, item.fromMs, item.toMs)) seqs.add(seqOf(row.id));
-      }
-      if (seqs.size > 0) this.#ranges.set(stream.name, toRanges([...seqs].sort((a, b) => a - b)));
-    }
+    this.#covered = new Map();
+    if (this.#list !== undefined) this.set(this.#list, tables);
   }
 
   /** A segment was closed: it may lie in a hold that reaches into the future. */
   closed(stream: string, seq: number, fromMs: number, toMs: number): void {
-    if (!this.#of(stream).some((item) => item.fromMs < toMs && item.toMs > fromMs)) return;
-    const ranges = this.#ranges.get(stream) ?? [];
-    const last = ranges.at(-1);
-    if (last !== undefined && last[1] === seq - 1) last[1] = seq;
-    else if (last === undefined || last[1] < seq) ranges.push([seq, seq]);
-    this.#ranges.set(stream, ranges);
+    for (const { item, ranges } of this.#covered.values()) {
+      if (!concerns(item, stream) || item.fromMs >= toMs || item.toMs <= fromMs) continue;
+      const list = ranges.get(stream) ?? [];
+      const last = list.at(-1);
+      if (last !== undefined && last[1] >= seq - 1) last[1] = Math.max(last[1], seq);
+      else list.push([seq, seq]);
+      ranges.set(stream, list);
+    }
   }
 
   has(stream: string, seq: number): boolean {
@@ -58,12 +61,24 @@ export class Protections {
 
   /** The last sequence number of the protected range around `seq`; undefined when it is not protected. */
   endOf(stream: string, seq: number): number | undefined {
-    return this.#ranges.get(stream)?.find(([from, to]) => seq >= from && seq <= to)?.[1];
+    for (const { ranges } of this.#covered.values()) {
+      const around = ranges.get(stream)?.find(([from, to]) => seq >= from && seq <= to);
+      if (around !== undefined) return around[1];
+    }
+    return undefined;
   }
+}
 
-  #of(stream: string): readonly Protection[] {
-    return (this.#list ?? []).filter((item) =>
-      item.role === undefined ? stream.startsWith(`${item.camera}.`) : stream === `${item.camera}.${item.role}`,
-    );
+function concerns(item: Protection, stream: string): boolean {
+  return item.role === undefined ? stream.startsWith(`${item.camera}.`) : stream === `${item.camera}.${item.role}`;
+}
+
+function rangesOf(item: Protection, tables: Tables): Map<string, NumberRange[]> {
+  const ranges = new Map<string, NumberRange[]>();
+  for (const stream of tables.streams()) {
+    if (!concerns(item, stream.name)) continue;
+    const seqs = tables.idsIn(stream, item.fromMs, item.toMs).map(seqOf);
+    ranges.set(stream.name, toRanges(seqs.sort((a, b) => a - b)));
   }
+  return ranges;
 }

@@ -134,6 +134,7 @@ create table pruned (
   primary key (stream_id, from_seq)
 ) strict, without rowid;
 create index pruned_by_end on pruned (stream_id, to_seq);
+create index pruned_by_time on pruned (stream_id, from_ms);
 
 -- Time became trusted at mono_ms of this boot, and the wall clock is offset_ms ahead of the monotonic one since. What
 -- an untrusted clock recorded before is placed accordingly: footage and records stay as they are, start_ms and shift_ms

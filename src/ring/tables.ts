@@ -171,6 +171,17 @@ export class Tables {
     return rows.filter((row) => endMs(row) > fromMs);
   }
 
+  /** Ids of the closed and damaged rows of a stream that overlap [from, to). */
+  idsIn(stream: StreamRow, fromMs: number, toMs: number): number[] {
+    return this.sql
+      .all<Pick<SegmentRow, 'id' | 'start_ms' | 'duration_ticks'>>(
+        `select id, start_ms, duration_ticks from segments
+         where stream_id = :stream and start_ms > :after and start_ms < :to and state in (1, 3)`,
+        { stream: stream.id, after: fromMs - stream.longest_ms - 1, to: toMs },
+      )
+      .flatMap((row) => (endMs(row) > fromMs ? [row.id] : []));
+  }
+
   details(ids: readonly number[]): SegmentDetail[] {
     return ids.flatMap((id) => this.detail(id) ?? []);
   }
@@ -310,6 +321,27 @@ export class Tables {
       `update streams set segments = segments + :segments, stored_bytes = stored_bytes + :storedBytes,
          duration_ms = duration_ms + :durationMs where id = :streamId`,
       { streamId, segments, storedBytes, durationMs },
+    );
+  }
+
+  /** From when to when footage was deleted; undefined when none was. */
+  prunedBounds(streamId: number): { fromMs: number; toMs: number } | undefined {
+    const ends = (['asc', 'desc'] as const).map((order) =>
+      this.sql.one<{ from_ms: number; to_ms: number }>(
+        `select from_ms, to_ms from pruned where stream_id = :streamId order by from_seq ${order} limit 1`,
+        { streamId },
+      ),
+    );
+    const [first, last] = ends;
+    return first === undefined || last === undefined ? undefined : { fromMs: first.from_ms, toMs: last.to_ms };
+  }
+
+  /** Deleted ranges that overlap [from, to); they follow each other, so only the last that begins before can reach in. */
+  prunedIn(streamId: number, fromMs: number, toMs: number): { from_ms: number; to_ms: number; why: string }[] {
+    return this.sql.all(
+      `select from_ms, to_ms, why from pruned where stream_id = :streamId and from_ms < :toMs and to_ms > :fromMs
+         and from_ms >= coalesce((select max(from_ms) from pruned where stream_id = :streamId and from_ms <= :fromMs), :fromMs)`,
+      { streamId, fromMs, toMs },
     );
   }
 
