@@ -36,7 +36,8 @@ function tell<K extends keyof MediaNotes>(note: K, value: MediaNotes[K]): void {
 /** Fragments travel to the ring in this memory, and it comes back. */
 const pool = new BufferPool(POOL_BYTES);
 const feed = new Feed({
-  post: (message, memory) => data.ring.postMessage(message, memory),
+  post: (messages, memory) => data.ring.postMessage(messages, memory),
+  later: (work) => void setImmediate(work),
   limitBytes: data.queueBytes,
   newRunId: () => ulid(clock.now()),
 });
@@ -109,6 +110,7 @@ serve<MediaApi>(main, {
   refuse: (camera) => ingest.refuse(camera),
   async stop() {
     await ingest.stop();
+    feed.flush();
     await motion?.stop();
   },
 });

@@ -11,7 +11,7 @@ const OPTIONS = {
   /** Length of a slice. */
   seconds: { type: 'string', default: '12' },
   slices: { type: 'string', default: '3' },
-  'warm-up': { type: 'string', default: '10' },
+  'warm-up': { type: 'string', default: '30' },
 } as const;
 
 /** The fragments of our own files hold half a second; a group of pictures is as close as ffmpeg comes to that. */

@@ -19,8 +19,10 @@ interface Flow {
 }
 
 export interface FeedOptions {
-  /** `memory` goes with the message: it is not ours any more afterwards. */
-  post: (message: FeedMessage, memory: ArrayBuffer[]) => void;
+  /** `memory` goes with the messages: it is not ours any more afterwards. */
+  post: (messages: FeedMessage[], memory: ArrayBuffer[]) => void;
+  /** Runs what it is given when everything that is at hand has been worked off. */
+  later: (work: () => void) => void;
   /** Bytes that may wait for the disk, of all streams together. */
   limitBytes: number;
   newRunId: () => string;
@@ -34,6 +36,7 @@ export class Feed {
   #options: FeedOptions;
   #flows = new Map<string, Flow>();
   #waiting = 0;
+  #outgoing: FeedMessage[] = [];
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -45,7 +48,7 @@ export class Feed {
 
   run(start: RunStart): void {
     this.#flows.set(start.stream, { start, feeding: start.run });
-    this.#options.post({ kind: 'run', start }, []);
+    this.#send({ kind: 'run', start });
   }
 
   fragment(stream: string, run: string, fragment: Fragment): void {
@@ -53,23 +56,38 @@ export class Feed {
     if (flow === undefined || flow.start.run !== run) return;
     if (flow.feeding !== undefined && this.#waiting + fragment.bytes.length > this.#options.limitBytes) {
       const detail = `${Math.round(this.#waiting / 1e6)} MB wait for the disk`;
-      this.#options.post({ kind: 'end', stream, run: flow.feeding, reason: 'disk_slow', detail }, []);
+      this.#send({ kind: 'end', stream, run: flow.feeding, reason: 'disk_slow', detail });
       flow.feeding = undefined;
     }
     if (flow.feeding === undefined && !this.#resume(flow, fragment)) return;
     this.#waiting += fragment.bytes.length;
-    this.#options.post({ kind: 'fragment', stream, run: flow.feeding!, fragment }, memoryOf(fragment));
+    this.#send({ kind: 'fragment', stream, run: flow.feeding!, fragment });
   }
 
   end(stream: string, run: string | undefined, reason: GapReason, detail: string): void {
     const flow = this.#flows.get(stream);
     if (run !== undefined && flow?.start.run === run) this.#flows.delete(stream);
     const known = flow?.start.run === run ? flow?.feeding : run;
-    this.#options.post({ kind: 'end', stream, run: known, reason, detail }, []);
+    this.#send({ kind: 'end', stream, run: known, reason, detail });
   }
 
   ack(ack: FeedAck): void {
     this.#waiting -= ack.taken;
+  }
+
+  /** Sends what is gathered at once. */
+  flush(): void {
+    if (this.#outgoing.length === 0) return;
+    const messages = this.#outgoing;
+    this.#outgoing = [];
+    const memory = messages.flatMap((message) => (message.kind === 'fragment' ? memoryOf(message.fragment) : []));
+    this.#options.post(messages, memory);
+  }
+
+  /** Together with others: each message by itself would wake the other thread. */
+  #send(message: FeedMessage): void {
+    this.#outgoing.push(message);
+    if (this.#outgoing.length === 1) this.#options.later(() => this.flush());
   }
 
   /** A new run of the ring from a key frame on; true if the fragment may be fed. */
@@ -77,7 +95,7 @@ export class Feed {
     if (!fragment.key || this.#waiting > this.#options.limitBytes / 2) return false;
     flow.feeding = this.#options.newRunId();
     const { wallMs, monoMs } = fragment;
-    this.#options.post({ kind: 'run', start: { ...flow.start, run: flow.feeding, wallMs, monoMs } }, []);
+    this.#send({ kind: 'run', start: { ...flow.start, run: flow.feeding, wallMs, monoMs } });
     return true;
   }
 }

@@ -62,7 +62,8 @@ export class Fragmenter {
     const data = this.#body.subarray(this.#filled, this.#filled + length);
     this.#filled += length;
     this.#samples.push({ size: length, key: unit.key, dts: unit.dts, pts: unit.pts, duration: 0 });
-    this.#open = { ...unit, data };
+    const { key, dts, pts, wallMs, monoMs } = unit;
+    this.#open = { data, key, dts, pts, wallMs, monoMs };
     return done;
   }
 
@@ -72,7 +73,8 @@ export class Fragmenter {
    */
   complete(duration: number): { unit: AccessUnit | undefined; fragments: Fragment[] } {
     if (this.#open === undefined) return { unit: undefined, fragments: [] };
-    const unit: AccessUnit = { ...this.#open, duration };
+    const { data, key, dts, pts, wallMs, monoMs } = this.#open;
+    const unit: AccessUnit = { data, key, dts, pts, duration, wallMs, monoMs };
     this.#open = undefined;
     const last = this.#samples[this.#samples.length - 1]!;
     const fragments: Fragment[] = [];

@@ -27,7 +27,12 @@ const fragment = (index: number, key: boolean): Fragment => ({
 test('a disk that does not keep up costs whole groups of pictures, and the gap says so', () => {
   const posted: FeedMessage[] = [];
   let runs = 0;
-  const feed = new Feed({ post: (m) => void posted.push(m), limitBytes: 250, newRunId: () => `R${++runs}` });
+  const feed = new Feed({
+    post: (m) => void posted.push(...m),
+    later: (work) => work(),
+    limitBytes: 250,
+    newRunId: () => `R${++runs}`,
+  });
   feed.run(start);
   // Every third fragment starts a group; nothing is taken until after the fourth.
   for (let i = 0; i < 4; i++) feed.fragment('door.main', 'R0', fragment(i, i % 3 === 0));
@@ -53,7 +58,12 @@ test('a disk that does not keep up costs whole groups of pictures, and the gap s
 
 test('an end without a run, and fragments of a run that is over, are told and dropped', () => {
   const posted: FeedMessage[] = [];
-  const feed = new Feed({ post: (m) => void posted.push(m), limitBytes: 250, newRunId: () => 'R1' });
+  const feed = new Feed({
+    post: (m) => void posted.push(...m),
+    later: (work) => work(),
+    limitBytes: 250,
+    newRunId: () => 'R1',
+  });
   feed.end('door.main', undefined, 'camera_offline', 'no answer');
   feed.fragment('door.main', 'R0', fragment(0, true));
   expect(posted).toEqual([

@@ -38,6 +38,9 @@ interface Waiting {
  */
 const UNPACED_BYTES = 64 * 1024;
 
+/** Substreams bring no more than this at a time. They may wait longer: their window is far from full. */
+const PATIENT_BYTES = 12 * 1024;
+
 /** Answers nobody reads would pile up here. */
 const MAX_UNSENT_BYTES = 64 * 1024;
 
@@ -183,7 +186,7 @@ export class RtspConnection {
     }
     if (this.#failed !== undefined) return false;
     if (this.#leavePace === undefined || count >= UNPACED_BYTES) return true;
-    this.#deps.pace.wait(this);
+    this.#deps.pace.wait(this, count < PATIENT_BYTES);
     return false;
   }
 

@@ -18,7 +18,7 @@ export interface NativeDeps {
 }
 
 /** A third less CPU than reading every picture as it comes; what a viewer does not notice as delay. */
-const PACE_MS = 80;
+const PACE_MS = 100;
 /** What one read takes from the kernel at most; a second read follows if there is more. */
 const READ_BUFFER = 128 * 1024;
 

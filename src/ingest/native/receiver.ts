@@ -109,7 +109,8 @@ export class Receiver {
     const cameraWallMs = this.#cameraWallMs(timestamp);
     const kept = this.#order.keeps ? data.slice() : data;
     for (const { picture, dts } of this.#order.push({ data: kept, pts: ticks, arrivedMs, cameraWallMs })) {
-      this.#events.picture({ ...picture, dts } satisfies RawPicture);
+      const { pts, arrivedMs, cameraWallMs } = picture;
+      this.#events.picture({ data: picture.data, dts, pts, arrivedMs, cameraWallMs } satisfies RawPicture);
     }
   }
 
