@@ -10,7 +10,9 @@ const src = join(root, 'src');
 const dist = join(root, 'dist');
 
 rmSync(dist, { recursive: true, force: true });
-const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root], { stdio: 'inherit' });
+const tsc = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root], {
+  stdio: 'inherit',
+});
 if (tsc.status !== 0) process.exit(1);
 
 const files = readdirSync(src, { recursive: true, withFileTypes: true })
@@ -23,7 +25,16 @@ for (const file of files.filter((name) => /\.(sql|html|css|svg|json)$/.test(name
 }
 
 const entryPoints = files.filter((name) => /(^|\/)pages\/main\.ts$/.test(name)).map((name) => join(src, name));
-await build({ entryPoints, outbase: src, outdir: dist, bundle: true, format: 'esm', target: 'es2022', minify: true, logLevel: 'warning' });
+await build({
+  entryPoints,
+  outbase: src,
+  outdir: dist,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  logLevel: 'warning',
+});
 
 if (existsSync(join(dist, 'cli/main.js'))) chmodSync(join(dist, 'cli/main.js'), 0o755);
 writeFileSync(join(dist, '.built'), '');

@@ -33,7 +33,12 @@ export default tseslint.config(
     extends: [tseslint.configs.base],
     languageOptions: {
       parserOptions: {
-        project: ['tsconfig.json', 'test/tsconfig.json', 'src/web/pages/tsconfig.json', 'src/sim/center/pages/tsconfig.json'],
+        project: [
+          'tsconfig.json',
+          'test/tsconfig.json',
+          'src/web/pages/tsconfig.json',
+          'src/sim/center/pages/tsconfig.json',
+        ],
         tsconfigRootDir: root,
       },
     },
@@ -50,5 +55,9 @@ export default tseslint.config(
       eqeqeq: 'error',
     },
   },
-  { files: ['src/**/*.ts'], ignores: ['src/base/**', 'src/web/pages/**', 'src/sim/center/pages/**'], rules: inputsOnly },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/base/**', 'src/web/pages/**', 'src/sim/center/pages/**'],
+    rules: inputsOnly,
+  },
 );

@@ -12,6 +12,7 @@ import type { Host } from './health/host.js';
 import { assembleHeartbeat, type BoxReading } from './health/status.js';
 import type { Claims, Membership } from './identity/claims.js';
 import type { Gate } from './policy/gate.js';
+import { Reports } from './policy/reports.js';
 import type { Signer } from './proof/keys.js';
 import type { OutsideReading } from './reading.js';
 import type { Footage } from './ring/footage.js';
@@ -62,6 +63,7 @@ const LIFTABLE = ['POLICY_DENIED', 'OUTSIDE_HOURS', 'PAUSED_BY_OWNER', 'NOT_ENRO
  */
 export class Outside {
   readonly #o: OutsideOptions;
+  readonly #reports: Reports;
   readonly #stops: (() => void)[] = [];
   #parts: Parts | undefined;
   #leases: Protection[] = [];
@@ -71,6 +73,7 @@ export class Outside {
 
   constructor(options: OutsideOptions) {
     this.#o = options;
+    this.#reports = new Reports(options.gate, options.clock);
   }
 
   get clips(): Clips {
@@ -84,6 +87,7 @@ export class Outside {
     this.#stops.push(
       clock.every(QUEUE_MS, () => this.#readQueue()),
       clock.every(QUEUE_MS, () => this.#protect()),
+      clock.every(QUEUE_MS, () => this.#confirmClaim()),
       clock.every(LEDGER_MS, () => this.#ledger()),
       gate.onChange(() => this.#kept(this.#retryWithheld())),
     );
@@ -100,6 +104,14 @@ export class Outside {
     await this.#close('shutdown');
     await this.#open();
     return { site: claim.site, box: claim.box, center: claim.center.id };
+  }
+
+  /** The claim is complete when the center itself has answered for the first time. */
+  async #confirmClaim(): Promise<void> {
+    const { membership, center } = this.#parts ?? {};
+    if (membership?.claim.state !== 'pending' || !center || center.status().centerReachedAt === null) return;
+    await this.#o.claims.confirm(membership.claim.id);
+    membership.claim.state = 'active';
   }
 
   /** Takes back what the center's broker keeps for this box. False: it was not reached. */
@@ -252,7 +264,9 @@ export class Outside {
     await this.#event('bluelight.clip', camera, { clip: clip.id, camera, from, to, state, bytes, sha256, detail });
   }
 
+  /** When somebody was before a camera is told under the same terms as its pictures. A stream is a camera here. */
   async #event(type: 'bluelight.clip' | `bluelight.motion.${MotionEvent['phase']}`, stream: string, data: unknown) {
+    if (!(await this.#reports.may(stream, 'motion'))) return;
     const center = this.#parts?.center;
     if (center) {
       await center.event({ type, stream, data });

@@ -30,12 +30,10 @@ function notes(): { lines: string[]; sink: RtspSink } {
 }
 
 const message = fc.oneof(
-  fc
-    .record({ channel: fc.nat(255), data: fc.uint8Array({ maxLength: 3_000 }) })
-    .map(({ channel, data }) => ({
-      bytes: buildFrame(channel, data),
-      line: `$${channel} ${Buffer.from(data).toString('hex')}`,
-    })),
+  fc.record({ channel: fc.nat(255), data: fc.uint8Array({ maxLength: 3_000 }) }).map(({ channel, data }) => ({
+    bytes: buildFrame(channel, data),
+    line: `$${channel} ${Buffer.from(data).toString('hex')}`,
+  })),
   fc
     .record({
       status: fc.integer({ min: 100, max: 599 }),

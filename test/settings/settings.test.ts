@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { BluelightError } from '../../src/base/errors.js';
+import type { BluelightError } from '../../src/base/errors.js';
 import { exampleFile } from '../../src/settings/explain.js';
 import { decodeSettings } from '../../src/settings/load.js';
 
