@@ -1,4 +1,5 @@
 import { recordLink } from '../proof/chain.js';
+import { applyCheckpoint, keepNeededRecords, keepRecord } from './checkpoints.js';
 import { allocated } from './disk-io.js';
 import type { EntryOf, JournalEntry } from './journal-entry.js';
 import { segmentId } from './layout.js';
@@ -36,6 +37,8 @@ export class Applier {
         return this.#open(entry);
       case 'closed':
         return this.#closed(entry, journalNumber);
+      case 'spent':
+        return this.#spent(entry);
       case 'dropped':
         return this.#dropped(entry);
       case 'gap-open':
@@ -48,8 +51,9 @@ export class Applier {
         return this.#motion(entry);
       case 'correction':
         return this.#correction(entry);
-      case 'start':
       case 'checkpoint':
+        return applyCheckpoint(this.#tables, entry);
+      case 'start':
         return;
     }
   }
@@ -92,6 +96,7 @@ export class Applier {
     const initId = row?.init_id ?? this.#initId(record.stream, record.seq, record.initSha256);
     if (initId === undefined || this.#media.size(record.stream, record.seq) === undefined) {
       this.#tables.prune({ ...rangeOf(stream, record), link, why: 'lost' });
+      keepRecord(this.#tables, id, record);
     } else {
       if (row === undefined) this.#insertFromRecord(stream, entry, initId);
       this.#close(stream, id, entry, initId, link, journalNumber);
@@ -167,6 +172,14 @@ export class Applier {
     });
   }
 
+  #spent({ record }: EntryOf<'spent'>): void {
+    const stream = this.#tables.ensureStream(record.stream);
+    const id = segmentId(stream.id, record.seq);
+    if (this.#tables.segment(id) !== undefined) return;
+    keepRecord(this.#tables, id, record);
+    this.#tables.prune({ ...rangeOf(stream, record), link: Buffer.from(recordLink(record), 'hex'), why: 'ring' });
+  }
+
   #dropped(entry: EntryOf<'dropped'>): void {
     const stream = this.#tables.stream(entry.stream);
     if (stream === undefined) return;
@@ -220,6 +233,7 @@ export class Applier {
 
   #prune({ record }: EntryOf<'prune'>): void {
     const stream = this.#tables.ensureStream(record.stream);
+    keepNeededRecords(this.#tables, stream, record.fromSeq, record.toSeq);
     this.#tables.sql.run(
       `update segments set state = :garbage where id between :from and :to and state in (${CLOSED}, ${DAMAGED})`,
       { garbage: GARBAGE, from: segmentId(stream.id, record.fromSeq), to: segmentId(stream.id, record.toSeq) },

@@ -1,5 +1,6 @@
 import type { Tables, SegmentDetail, StreamRow } from './tables.js';
 import { CLOSED, endMs } from './tables.js';
+import { anchorOf } from './checkpoints.js';
 import { checkedRecord } from './records.js';
 import { seqOf } from './layout.js';
 import type { PlannedFile, PlannedSegment } from './types.js';
@@ -35,7 +36,10 @@ export function planFiles(tables: Tables, stream: StreamRow, fromMs: number, toM
       files.push({ file, last: row });
     }
   }
-  return files.map(({ file }) => file);
+  return files.map(({ file, last }) => {
+    const anchor = anchorOf(tables, stream, seqOf(last.id));
+    return anchor === undefined ? file : { ...file, anchor };
+  });
 }
 
 /** The next segment plays behind this one in the same file. */

@@ -35,6 +35,7 @@ function* entriesWorthKeeping(core: Core, number: number, olderExist: boolean): 
     if (entry.k === 'closed') {
       const stream = tables.stream(entry.record.stream);
       const row = stream === undefined ? undefined : tables.segment(segmentId(stream.id, entry.record.seq));
+      if (row === undefined && tables.isSpent(entry.record)) yield { k: 'spent', record: entry.record };
       if (row === undefined || row.journal_number !== number) continue;
       yield entry;
       const { stream: name, seq } = entry.record;
@@ -43,6 +44,10 @@ function* entriesWorthKeeping(core: Core, number: number, olderExist: boolean): 
       const stream = tables.stream(entry.stream);
       const gaps = stream === undefined ? [] : tables.gaps(stream.id, entry.fromMs, entry.toMs);
       if (gaps.some((gap) => gap.mono_ms === entry.monoMs && gap.reason === entry.reason)) yield entry;
+    } else if (entry.k === 'spent') {
+      if (tables.isSpent(entry.record)) yield entry;
+    } else if (entry.k === 'checkpoint') {
+      if (tables.hasCheckpoint(entry.payload)) yield entry;
     } else if (entry.k === 'prune' && olderExist) {
       // An older file may still hold records of what was deleted here.
       yield entry;

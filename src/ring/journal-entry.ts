@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkpoint, clockTrust, pruneRecord, segmentRecord, streamName } from '../contract/evidence.js';
+import { clockTrust, pruneRecord, segmentRecord, streamName } from '../contract/evidence.js';
 import { sha256Hex, ulidText } from '../contract/primitives.js';
 
 const ms = z.number().int();
@@ -46,6 +46,8 @@ const closedEntry = z.strictObject({
   record: segmentRecord,
 });
 
+/** The record of footage that is deleted, carried over because older footage needs it to reach its checkpoint. */
+const spentEntry = z.strictObject({ k: z.literal('spent'), record: segmentRecord });
 /** An opened segment that never got a whole fragment: its number is used again. */
 const droppedEntry = z.strictObject({ k: z.literal('dropped'), stream: streamName, seq: count.min(1) });
 /** Nothing is recorded from here on. */
@@ -65,13 +67,19 @@ const correctionEntry = z.strictObject({
   monoMs: ms,
   offsetMs: ms,
 });
-const checkpointEntry = z.strictObject({ k: z.literal('checkpoint'), checkpoint, signatures: z.array(signature) });
+/** `payload`: base64 of exactly the bytes that were signed. */
+const checkpointEntry = z.strictObject({
+  k: z.literal('checkpoint'),
+  payload: z.string(),
+  signatures: z.array(signature),
+});
 
 export const journalEntry = z.discriminatedUnion('k', [
   startEntry,
   headEntry,
   openEntry,
   closedEntry,
+  spentEntry,
   droppedEntry,
   gapOpenEntry,
   gapEntry,

@@ -2,6 +2,7 @@ import { BluelightError } from '../base/errors.js';
 import { RingCheck } from './check.js';
 import type { ClockWatch, Correction, TimeAnchor } from './clock-watch.js';
 import type { Core } from './core.js';
+import { forgetOldProof } from './checkpoints.js';
 import { applyCorrections } from './corrections.js';
 import { readState } from './database.js';
 import type { JournalEntry } from './journal-entry.js';
@@ -149,6 +150,7 @@ export class Maintenance {
           before: oldest.start_ms,
         });
       }
+      forgetOldProof(tables, this.#parts.options.clock.now());
       tables.sql.run(
         `delete from runs where segments = 0 and id < (select max(id) from runs)
            and id not in (select run_id from segments where state <> 1)`,

@@ -4,6 +4,7 @@ import { BluelightError, errorMessage } from '../base/errors.js';
 import type { TimeRange } from '../contract/primitives.js';
 import type { Fragment, GapReason, RunStart } from '../media/stream.js';
 import { RingCheck, wrongHead, type CheckLevel } from './check.js';
+import { makeCheckpoint } from './checkpoints.js';
 import { planFiles } from './clip-plan.js';
 import { ClockWatch } from './clock-watch.js';
 import { Core } from './core.js';
@@ -11,6 +12,7 @@ import { coverage, openPart } from './coverage.js';
 import { openDatabase, quarantine, readState } from './database.js';
 import { Ballast, identifyDisk, mountMark } from './disk.js';
 import { diskError, diskTrouble } from './disk-errors.js';
+import type { Envelope } from '../proof/dsse.js';
 import { realDiskIo, type DiskIo } from './disk-io.js';
 import { Evictor } from './evictor.js';
 import { Journal } from './journal.js';
@@ -214,6 +216,18 @@ export class Ring implements RecorderHost {
       Object.fromEntries(
         core.tables.streams().map((s) => [s.name, { seq: s.next_seq - 1, link: s.head_link.toString('hex') }]),
       ),
+    );
+  }
+
+  /**
+   * Signs the heads of all chains; to be called every 5 minutes. Committed when it returns.
+   * @throws BluelightError NO_KEY without a signer
+   */
+  checkpoint(about: { site: string; box: string; audit: string | null }): Envelope {
+    const { signer } = this.#options;
+    if (signer === undefined) throw new BluelightError('NO_KEY', 'the ring was given no key to sign with');
+    return this.#read((core) =>
+      makeCheckpoint(core, { ...about, nowMs: this.clock.now(), clock: this.trust() }, signer),
     );
   }
 

@@ -149,6 +149,30 @@ create table corrections (
 ) strict;
 create index corrections_pending on corrections (done) where done = 0;
 
+-- Signed heads of all chains, every few minutes: what proves later that nothing was left out.
+create table checkpoints (
+  n integer primary key,
+  at_ms integer not null,
+  -- SHA-256 of the signed bytes: `prev` of the next one.
+  sha256 blob not null unique check (length(sha256) = 32),
+  -- The signed document as JSON (DSSE envelope).
+  envelope text not null
+) strict;
+
+-- Which checkpoint names which head. Only heads that moved since the checkpoint before.
+create table checkpoint_heads (
+  stream_id integer not null references streams,
+  seq integer not null,
+  n integer not null references checkpoints,
+  primary key (stream_id, seq)
+) strict, without rowid;
+
+-- Records whose media is deleted, kept while older footage of their stream needs them to reach its checkpoint.
+create table spent_records (
+  segment_id integer primary key,
+  record text not null
+) strict;
+
 -- Files of the journal; one without live records is removed.
 create table journals (
   number integer primary key,

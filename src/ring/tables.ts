@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { BluelightError } from '../base/errors.js';
 import type { Sql } from '../store/sql.js';
 import { allocated } from './disk-io.js';
@@ -231,6 +232,14 @@ export class Tables {
     );
   }
 
+  /** The newest closed or damaged row before a sequence number. */
+  settledBefore(streamNumber: number, seq: number): SegmentRow | undefined {
+    return this.sql.one<SegmentRow>(
+      'select * from segments where id >= :from and id < :before and state in (1, 3) order by id desc limit 1',
+      { from: segmentId(streamNumber, 0), before: segmentId(streamNumber, seq) },
+    );
+  }
+
   /** `settledFrom` with the few columns that retention looks at. */
   candidates(streamNumber: number, fromId: number, limit: number): CandidateRow[] {
     return this.sql.all<CandidateRow>(
@@ -343,6 +352,20 @@ export class Tables {
          and from_ms >= coalesce((select max(from_ms) from pruned where stream_id = :streamId and from_ms <= :fromMs), :fromMs)`,
       { streamId, fromMs, toMs },
     );
+  }
+
+  /** Is this the record of deleted footage that is still needed? */
+  isSpent(record: { stream: string; seq: number }): boolean {
+    const stream = this.stream(record.stream);
+    if (stream === undefined) return false;
+    const id = segmentId(stream.id, record.seq);
+    return this.sql.one('select 1 from spent_records where segment_id = :id', { id }) !== undefined;
+  }
+
+  /** Is the checkpoint with this payload (base64) still kept? */
+  hasCheckpoint(payload: string): boolean {
+    const sha256 = createHash('sha256').update(Buffer.from(payload, 'base64')).digest();
+    return this.sql.one('select 1 from checkpoints where sha256 = :sha256', { sha256 }) !== undefined;
   }
 
   /** Remembers a deleted range of records and merges it with its neighbours. */

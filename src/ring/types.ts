@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { GapReason } from '../media/stream.js';
+import type { Envelope } from '../proof/dsse.js';
 import type { Signer } from '../proof/keys.js';
 import type { SegmentRecord } from '../proof/chain.js';
 import type { DiskIo } from './disk-io.js';
@@ -95,6 +96,8 @@ export interface PlannedFile {
   /** Init and all bodies. */
   bytes: number;
   segments: PlannedSegment[];
+  /** Ties the last segment to the next checkpoint; absent while none has been made since. */
+  anchor?: { records: SegmentRecord[]; checkpoint: Envelope };
 }
 
 export interface ClipPlan {
