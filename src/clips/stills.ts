@@ -33,7 +33,8 @@ const CLOSE_LOOK_MS = 500;
 const ON_ITS_WAY_MS = 5_000;
 /** A live fragment comes at least once a second; more is a camera that sends late. */
 const LIVE_WAIT_MS = 4_000;
-const MOST_WAITING = 8;
+/** A page shows all cameras of a box at once. */
+const MOST_WAITING = 16;
 
 /**
  * Single pictures of a camera: of now out of the ingest that records, of the past out of the ring. One is decoded at a

@@ -299,10 +299,10 @@ test('one is decoded at a time, and a crowd is turned away', async () => {
   const stills = stillsOf(segmentsOf(reordered('h264', false), 0), { processes });
   const { grant } = someGrant();
   const all = await Promise.allSettled(
-    Array.from({ length: 12 }, (_, i) => stills.take(grant, 'main', i * 100, never)),
+    Array.from({ length: 20 }, (_, i) => stills.take(grant, 'main', i * 100, never)),
   );
   expect(most).toBe(1);
-  expect(all.filter((one) => one.status === 'fulfilled')).toHaveLength(8);
+  expect(all.filter((one) => one.status === 'fulfilled')).toHaveLength(16);
   for (const one of all)
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'BUSY', retryable: true });
   await expect(stills.take(grant, 'main', 900, never)).resolves.toBeDefined();
