@@ -6,6 +6,7 @@ import { systemClock, type Clock } from './base/clock.js';
 import { Closing } from './base/closing.js';
 import { errorCode, errorMessage } from './base/errors.js';
 import { createLog, Redactor, type Log } from './base/log.js';
+import { measureLoopDelay } from './base/loop-delay.js';
 import type { Processes } from './base/processes.js';
 import { createCameras, type Cameras } from './cameras/cameras.js';
 import { Stills } from './clips/stills.js';
@@ -234,6 +235,15 @@ async function compose({ settings, clock, processes, log, redactor, closing }: B
     listen: { host: settings['web.host'], port: settings['web.port'] },
     hosts: settings['web.hosts'],
     pages: fileURLToPath(new URL('./web/pages', import.meta.url)),
+      threads: async (ms) => {
+        const [own, other] = await Promise.all([measureLoopDelay(clock, ms), recording.media.loopDelay(ms)]);
+        return {
+          threads: [
+            { thread: 'main', ...own },
+            { thread: 'media', ...other },
+          ],
+        };
+      },
   });
   closing.add('the page', () => web.close());
   const socket = join(stateDir, 'agent.sock');

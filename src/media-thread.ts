@@ -2,6 +2,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { systemClock } from './base/clock.js';
 import { BluelightError, errorMessage } from './base/errors.js';
 import { ulid } from './base/ids.js';
+import { measureLoopDelay } from './base/loop-delay.js';
 import { createLog, Redactor } from './base/log.js';
 import { systemProcesses } from './base/processes.js';
 import { onNotes, serve } from './base/rpc.js';
@@ -107,6 +108,7 @@ function setCameras(cameras: IngestCamera[]): void {
 
 serve<MediaApi>(main, {
   setCameras,
+  loopDelay: (ms) => measureLoopDelay(clock, ms),
   refuse: (camera) => ingest.refuse(camera),
   async stop() {
     await ingest.stop();

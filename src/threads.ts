@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { LoopDelay } from './base/loop-delay.js';
 import type { IngestCamera, IngestStatus } from './ingest/ports.js';
 import type { LiveMessage } from './ingest/live.js';
 import type { MotionEvent } from './contract/motion.js';
@@ -22,6 +23,8 @@ export interface MediaApi {
   setCameras(cameras: IngestCamera[]): void;
   /** Somebody else's login to this camera was refused: no further one is tried until its credentials change. */
   refuse(camera: string): void;
+  /** How late the thread answers, measured for so many ms. */
+  loopDelay(ms: number): Promise<LoopDelay>;
   /** Ends every session; the last fragments are on their way to the ring when it resolves. */
   stop(_: undefined): Promise<void>;
 }

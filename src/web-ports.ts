@@ -30,6 +30,7 @@ export interface WebPortsOptions {
   events: PageEvents;
   owner: OwnerPort;
   reading: () => BoxReading;
+  threads: WebPorts['threads'];
   log: Log;
 }
 
@@ -57,6 +58,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     finished: (grant, end) => gate.finished(grant, end),
     verifyLogin: (code) => o.logins.verify(code),
     status: () => assembleStatus(o.reading()),
+    threads: (ms) => o.threads(ms),
     claim: (file) => outside.claim(file),
     owner: o.owner,
     cameras: {

@@ -172,6 +172,16 @@ export const queueBody = z.object({
 });
 export type QueueBody = z.infer<typeof queueBody>;
 
+/** For how long the threads are watched. */
+export const threadsQuery = z.object({ ms: z.coerce.number().int().min(100).max(8_000).default(2_000) });
+/** How late the threads answer that must answer at any time, ms. */
+export const threadsBody = z.object({
+  threads: z.array(
+    z.object({ thread: z.enum(['main', 'media']), p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
+  ),
+});
+export type ThreadsBody = z.infer<typeof threadsBody>;
+
 export const auditBody = z.object({ entries: z.array(auditEntry) });
 
 /** First message of a live or playback stream, and again whenever the format changes; the init follows it. */

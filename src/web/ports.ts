@@ -11,6 +11,7 @@ import type {
   PageEvent,
   QueueBody,
   StatusBody,
+  ThreadsBody,
 } from '../contract/http.js';
 import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
@@ -29,6 +30,8 @@ export interface WebPorts {
   /** Who this code or password belongs to; null if to nobody. Slow by design (a password hash). */
   verifyLogin(code: string): Promise<{ role: LocalRole; name: string } | null>;
   status(): StatusBody | Promise<StatusBody>;
+  /** Watches the event loops of the agent's threads for so many ms. */
+  threads(ms: number): Promise<ThreadsBody>;
   /** Binds the box to a center. Rejects with CLAIM_INVALID, CLAIMED, CLAIM_USED or CLAIM_EXPIRED. */
   claim(file: ClaimFile): Promise<{ site: string; box: string; center: string }>;
   cameras: CamerasPort;

@@ -2,7 +2,7 @@ import { BluelightError } from '../../src/base/errors.js';
 import type { Camera } from '../../src/contract/camera.js';
 import type { Clip } from '../../src/contract/clip.js';
 import type { Grant } from '../../src/contract/grant.js';
-import type { PageEvent, StatusBody } from '../../src/contract/http.js';
+import type { PageEvent, StatusBody, ThreadsBody } from '../../src/contract/http.js';
 import type { MotionEvent } from '../../src/contract/motion.js';
 import type { AccessRequest, AuditEntry } from '../../src/contract/policy.js';
 import { toUtc, type TimeRange } from '../../src/contract/primitives.js';
@@ -103,6 +103,10 @@ export class FakeBox implements WebPorts {
 
   async verifyLogin(code: string): Promise<{ role: 'technician' | 'owner' | 'viewer'; name: string } | null> {
     return code === this.code ? { role: this.role, name: 'Store owner' } : null;
+  }
+
+  async threads(ms: number): Promise<ThreadsBody> {
+    return { threads: [{ thread: 'main', p50Ms: 0.1, p99Ms: ms / 1_000, maxMs: 9 }] };
   }
 
   status(): StatusBody {

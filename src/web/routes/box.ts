@@ -5,6 +5,8 @@ import {
   pageEvent,
   queueBody,
   statusBody,
+  threadsBody,
+  threadsQuery,
   type PageEvent,
 } from '../../contract/http.js';
 import { claimFile } from '../../contract/messages.js';
@@ -21,6 +23,15 @@ export const boxRoutes = [
     auth: 'session',
     response: { status: 200, type: 'application/json', schema: statusBody },
     handler: ({ ports }) => ports.status(),
+  }),
+  plain({
+    method: 'GET',
+    path: '/threads',
+    summary: "How late the agent's threads answer, measured for a moment.",
+    auth: 'session',
+    query: threadsQuery,
+    response: { status: 200, type: 'application/json', schema: threadsBody },
+    handler: ({ ports }, { query }) => ports.threads(query.ms),
   }),
   footage({
     method: 'GET',
