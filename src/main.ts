@@ -70,6 +70,9 @@ export async function startAgent({ settings, clock: plainClock, processes }: Age
   }
 }
 
+/** A camera's clock drifts by seconds in a day; a wrong time zone stands out at once. */
+const CLOCKS_MS = 60_000;
+
 interface Base {
   settings: Settings;
   clock: Clock;
@@ -95,7 +98,7 @@ async function compose({ settings, clock, processes, log, redactor, closing }: B
   await host.start();
   closing.add('the host readings', () => host.stop());
   const events = new PageEvents();
-  const cameraClocks = new Map<string, number>();
+  let cameraClocks: ReadonlyMap<string, number> = new Map();
 
   // --- footage: cameras to media thread to ring thread
   const recording = await startRecording({
@@ -197,7 +200,10 @@ async function compose({ settings, clock, processes, log, redactor, closing }: B
     await recording.ring.clockTrust(source === 'center' ? 'ntp' : source);
   });
   const stopStatus = clock.every(2_000, () => events.tell({ type: 'status', data: assembleStatus(reading()) }));
-  closing.add('periodic tasks', () => (stopTrust(), stopStatus()));
+  const stopClocks = clock.every(CLOCKS_MS, async () => {
+    cameraClocks = await cameras.clocks();
+  });
+  closing.add('periodic tasks', () => (stopTrust(), stopStatus(), stopClocks()));
   // Before what they lead to: their last fragments reach the disk, their last motion events the outbox.
   closing.add('the cameras', () => recording.media.stop(undefined));
 
@@ -229,12 +235,6 @@ async function compose({ settings, clock, processes, log, redactor, closing }: B
       events,
       owner,
       reading,
-      log,
-    }),
-    tls: certificate,
-    listen: { host: settings['web.host'], port: settings['web.port'] },
-    hosts: settings['web.hosts'],
-    pages: fileURLToPath(new URL('./web/pages', import.meta.url)),
       threads: async (ms) => {
         const [own, other] = await Promise.all([measureLoopDelay(clock, ms), recording.media.loopDelay(ms)]);
         return {
@@ -244,6 +244,12 @@ async function compose({ settings, clock, processes, log, redactor, closing }: B
           ],
         };
       },
+      log,
+    }),
+    tls: certificate,
+    listen: { host: settings['web.host'], port: settings['web.port'] },
+    hosts: settings['web.hosts'],
+    pages: fileURLToPath(new URL('./web/pages', import.meta.url)),
   });
   closing.add('the page', () => web.close());
   const socket = join(stateDir, 'agent.sock');
