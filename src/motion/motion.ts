@@ -7,6 +7,7 @@ import { toUtc } from '../contract/primitives.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
 import { FfmpegDecoders } from './decoders.js';
 import type { Incident, IncidentNote } from './incidents.js';
+import type { Blindness } from './truth.js';
 import { Watcher, type Cadence, type WatchStats } from './watcher.js';
 
 const SWEEP_MS = 5_000;
@@ -17,7 +18,21 @@ export interface MotionOptions {
   log: Log;
   cadence: Cadence;
   onEvent: (event: MotionEvent) => void;
+  /** A camera does not see any more, or sees again. */
+  onSight?: (camera: string, sight: Sight) => void;
   random?: () => number;
+}
+
+/** What became of a camera's sight, with the pictures that show it; times in ms since 1970. */
+export interface Sight {
+  kind: Blindness;
+  state: 'raised' | 'cleared';
+  sinceMs: number;
+  atMs: number;
+  hint: string;
+  /** 320x180 gray. */
+  before: Uint8Array;
+  now: Uint8Array;
 }
 
 export interface Motion {
@@ -27,6 +42,8 @@ export interface Motion {
   /** An open event ends with its last sighting. */
   runEnd(camera: string): void;
   remove(camera: string): void;
+  /** The view of the camera is as it should be from now on. */
+  acceptView(camera: string): void;
   /** By camera: what was decoded and why. */
   stats(): Record<string, WatchStats>;
   /** Resolves as soon as no picture waits for its decoder. */
@@ -53,6 +70,10 @@ export function createMotion(options: MotionOptions): Motion {
         decoders,
         cadence: options.cadence,
         onIncident: (note, wallOf) => tell(camera, watched, note, wallOf),
+        onTruth: ({ kind, state, since, tMs, hint, before, now }, wallOf) => {
+          options.log.warn({ camera, kind, state }, 'the sight of a camera changed');
+          options.onSight?.(camera, { kind, state, sinceMs: wallOf(since), atMs: wallOf(tMs), hint, before, now });
+        },
       }),
     };
     cameras.set(camera, watched);
@@ -75,6 +96,7 @@ export function createMotion(options: MotionOptions): Motion {
       cameras.delete(camera);
     },
     stats: () => Object.fromEntries([...cameras].map(([camera, watched]) => [camera, watched.watcher.stats])),
+    acceptView: (camera) => cameras.get(camera)?.watcher.truth.accept(),
     idle: () => decoders.idle(),
     stop() {
       stopSweep();

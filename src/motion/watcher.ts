@@ -3,6 +3,7 @@ import { Detector } from './detector.js';
 import { Gops } from './gops.js';
 import { SizeHabit } from './habit.js';
 import { Incidents, type IncidentNote } from './incidents.js';
+import { CameraTruth, type TruthNote } from './truth.js';
 
 export type Cadence = 'adaptive' | 'full' | 'key';
 
@@ -37,6 +38,7 @@ export interface WatcherOptions {
   decoders: Decoders;
   cadence: Cadence;
   onIncident: (note: IncidentNote, wallOf: (tMs: number) => number) => void;
+  onTruth?: (note: TruthNote, wallOf: (tMs: number) => number) => void;
   onFullRate?: (span: { from: number; to: number; reason: Reason }) => void;
 }
 
@@ -51,6 +53,7 @@ const AFTER_SHORT_MS = 60_000;
 /** Follows one stream: decides what to decode, feeds the detector, tells incidents. */
 export class Watcher {
   readonly detector = new Detector();
+  readonly truth = new CameraTruth();
   readonly stats: WatchStats = {
     mode: 'full',
     keyFrames: 0,
@@ -92,6 +95,7 @@ export class Watcher {
     this.#analysed = Number.NEGATIVE_INFINITY;
     this.#reason = 'start';
     this.detector.reset();
+    this.truth.restart();
     this.#habit.reset();
   }
 
@@ -193,6 +197,9 @@ export class Watcher {
   #step(gray: Uint8Array, t: number): void {
     const { tracks } = this.detector.step(gray, t);
     this.#analysed = t;
+    const offset = this.#wallOffset;
+    for (const note of this.truth.observe(gray, this.detector.frame, t))
+      this.#options.onTruth?.(note, (ms) => ms + offset);
     this.#tell(this.#incidents.observe(tracks, t, this.#now));
   }
 
