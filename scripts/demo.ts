@@ -51,14 +51,16 @@ process.exit(process.exitCode ?? (rows.every((row) => row.held) ? 0 : 1));
 
 async function run(): Promise<void> {
   console.log('demo: a center, four cameras at an intersection (drawn and encoded at the first start), one agent');
-  const [center] = await Promise.all([site.startCenter(), site.startCameras()]);
+  const [center, { cameras }] = await Promise.all([site.startCenter(), site.startCameras()]);
   site.writeConfig();
   const agent = await site.startAgent();
   const started = Date.now();
   await site.claim();
 
   const searched = Date.now();
-  const found = await site.cli<Discovered[]>(['discover']);
+  // Other virtual cameras on this machine answer too; their passwords are not known here.
+  const mine = new Set(cameras.map((camera) => camera.endpointReference));
+  const found = (await site.cli<Discovered[]>(['discover'])).filter((one) => mine.has(one.endpointReference));
   const took = (Date.now() - searched) / 1000;
   note('cameras found in <= 10 s', `${found.length} in ${took.toFixed(1)} s`, found.length === CAMERAS && took <= 10);
 
