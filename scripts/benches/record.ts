@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BenchSite } from '../lib/bench-site.js';
-import { Foreign, measureCpu, measurePss, mustLive, note, ratioOf, round, sleep } from '../lib/compare.js';
+import { Foreign, measureCpu, measurePss, mustLive, note, ratioOf, round, show, sleep } from '../lib/compare.js';
 import { median } from '../lib/meter.js';
 
 const OPTIONS = {
@@ -83,8 +83,4 @@ function startCopies(site: BenchSite, cameras: number): Foreign[] {
     mkdirSync(dir, { recursive: true });
     return new Foreign('ffmpeg', copyArgs(site.rtsp(i, role as 'main' | 'sub'), dir));
   });
-}
-
-function show(values: readonly number[]): string {
-  return values.map((value) => value.toFixed(2)).join(' ');
 }

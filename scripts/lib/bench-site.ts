@@ -26,7 +26,7 @@ export class BenchSite {
   readonly #count: number;
   #cameras: CamerasReady['cameras'] = [];
   #api: Agent | undefined;
-  #adopted = 0;
+  readonly #adopted = new Set<number>();
 
   constructor(options: BenchSiteOptions) {
     this.dir = fileURLToPath(new URL(`../../.demo/bench-${options.name}-${process.pid}`, import.meta.url));
@@ -80,20 +80,24 @@ export class BenchSite {
     return Array.from({ length: count }, (_, i) => Math.floor((i * this.#count) / count));
   }
 
-  /** Adopts cameras; resolves when main and sub of all that were adopted so far are on the disk. */
+  /** Adopts those that are not adopted yet; resolves when main and sub of all that were adopted so far are on the disk. */
   async adopt(cameras: readonly number[]): Promise<void> {
-    const left = [...cameras];
+    const left = cameras.filter((camera) => !this.#adopted.has(camera));
     const one = async (): Promise<void> => {
       for (let i = left.shift(); i !== undefined; i = left.shift()) {
         const camera = this.#cameras[i]!;
         const who = { username: 'admin', password: this.#site.password, name: camera.id };
         await this.api.post('/devices', { address: camera.xaddr, ...who });
-        this.#adopted++;
+        this.#adopted.add(i);
       }
     };
     await Promise.all([one(), one()]);
-    const ready = await until(async () => ((await this.recording()) >= 2 * this.#adopted ? true : undefined), 90_000);
-    if (ready === undefined) throw new Error(`${await this.recording()} of ${2 * this.#adopted} streams are recorded`);
+    const ready = await until(async () => ((await this.recording()) >= this.#streams ? true : undefined), 90_000);
+    if (ready === undefined) throw new Error(`${await this.recording()} of ${this.#streams} streams are recorded`);
+  }
+
+  get #streams(): number {
+    return 2 * this.#adopted.size;
   }
 
   /** Streams with bytes on the disk that are at most 3 s old. */
@@ -104,7 +108,7 @@ export class BenchSite {
 
   /** Throws if a stream is not recorded any more: an agent that does not record is cheap. */
   async mustRecord(): Promise<void> {
-    const alive = await until(async () => ((await this.recording()) >= 2 * this.#adopted ? true : undefined), 5_000);
+    const alive = await until(async () => ((await this.recording()) >= this.#streams ? true : undefined), 5_000);
     if (alive === undefined) throw new Error(`only ${await this.recording()} streams are still recorded`);
   }
 

@@ -104,3 +104,7 @@ export function note(text: string): void {
 export function ratioOf(ours: readonly number[], theirs: readonly number[]): number {
   return median(ours.map((value, i) => value / theirs[i]!));
 }
+
+export function show(values: readonly number[]): string {
+  return values.map((value) => value.toFixed(2)).join(' ');
+}
