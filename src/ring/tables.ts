@@ -211,6 +211,20 @@ export class Tables {
     return found !== undefined;
   }
 
+  byTimeAfter(streamNumber: number, after: { start_ms: number; id: number }, limit: number): SegmentRow[] {
+    return this.sql.all<SegmentRow>(
+      `select * from segments indexed by segments_by_time where stream_id = :stream and (start_ms, id) > (:start, :id)
+       order by start_ms, id limit :limit`,
+      { stream: streamNumber, start: after.start_ms, id: after.id, limit },
+    );
+  }
+
+  /** What SQLite finds wrong in the pages of a table and its indexes; undefined: nothing. */
+  problemOf(table: string): string | undefined {
+    const first = this.sql.db.pragma(`integrity_check('${table}')`, { simple: true });
+    return first === 'ok' ? undefined : String(first);
+  }
+
   /** Counts what the running totals claim; reads every row of the stream. */
   countRows(streamNumber: number): { segments: number; durationMs: number } {
     const sum = this.sql.one<{ n: number; ms: number | null }>(
