@@ -15,6 +15,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/system/**'],
           testTimeout: 20_000,
+          // Most of them wait rather than compute, so that two at a time cost nothing.
+          maxWorkers: 2,
           hookTimeout: 30_000,
           retry,
         },

@@ -1,0 +1,75 @@
+import { hostname, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { AgentState } from './agent-state.js';
+import type { Clock } from './base/clock.js';
+import type { Closing } from './base/closing.js';
+import type { Log } from './base/log.js';
+import { measureLoopDelay } from './base/loop-delay.js';
+import { pageCertificate } from './identity/certificate.js';
+import { Owner } from './identity/owner.js';
+import { ownerDesk } from './owner-desk.js';
+import type { Recording } from './recording.js';
+import type { Settings } from './settings/table.js';
+import { webPorts, type WebPortsOptions } from './web-ports.js';
+import { createWeb } from './web/server.js';
+
+export interface PeopleOptions extends Omit<WebPortsOptions, 'owner' | 'threads' | 'store' | 'logins'> {
+  clock: Clock;
+  log: Log;
+  settings: Settings;
+  closing: Closing;
+  state: AgentState;
+  recording: Recording;
+}
+
+export interface Doors {
+  page: string;
+  socket: string;
+  /** Of the technician; at the first start only. */
+  loginCode: string | undefined;
+}
+
+/** Opens the doors for people: the page on the LAN, and the socket for the programs of this box. */
+export async function openDoors(o: PeopleOptions): Promise<Doors> {
+  const { clock, log, settings, closing, gate, outside, recording } = o;
+  const { store, signer, logins } = o.state;
+  const owner = ownerDesk({
+    clock,
+    store,
+    gate,
+    signer,
+    outside,
+    owner: new Owner(store, logins, clock),
+    cameraNames: () => store.cameras.names(),
+  });
+  closing.add('the owner', () => owner.asks.close());
+  const threads = async (ms: number): ReturnType<WebPortsOptions['threads']> => {
+    const [own, media] = await Promise.all([measureLoopDelay(clock, ms), recording.media.loopDelay(ms)]);
+    return {
+      threads: [
+        { thread: 'main', ...own },
+        { thread: 'media', ...media },
+      ],
+    };
+  };
+  const web = createWeb({
+    clock,
+    log,
+    ports: webPorts({ ...o, store, logins, owner, threads }),
+    tls: await pageCertificate({ tables: store, clock, log }, ownNames(settings)),
+    listen: { host: settings['web.host'], port: settings['web.port'] },
+    hosts: settings['web.hosts'],
+    pages: fileURLToPath(new URL('./web/pages', import.meta.url)),
+  });
+  closing.add('the page', () => web.close());
+  const socket = join(settings['state_dir'], 'agent.sock');
+  await web.listenSocket(socket);
+  const port = await web.listen();
+  return { page: `https://localhost:${port}/`, socket, loginCode: (await logins.firstCode()) ?? undefined };
+}
+
+function ownNames(settings: Settings): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  return [hostname(), `${hostname()}.local`, ...addresses, ...settings['web.hosts']];
+}
