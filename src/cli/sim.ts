@@ -26,6 +26,15 @@ interface CameraOptions {
   auth: 'both' | 'digest' | 'wsse';
   perPacket?: boolean;
   oneScene?: boolean;
+  codec: 'h264' | 'h265';
+  transport: 'tcp' | 'udp' | 'any';
+  https?: boolean;
+  channels: number;
+  audio?: boolean;
+  relays: number;
+  inputs: number;
+  lockOut?: number;
+  controlPort?: number;
 }
 
 interface CenterOptions {
@@ -60,6 +69,15 @@ export function addSimCommands(program: Command): void {
     .option('--auth <kind>', 'SOAP takes digest, wsse or both', 'both')
     .option('--per-packet', 'write each RTP packet by itself, as a network delivers them')
     .option('--one-scene', 'the same scene for all, each at another time: quicker to make')
+    .option('--codec <codec>', 'h264 or h265 main stream', 'h264')
+    .option('--transport <kind>', 'RTP over tcp, udp or any', 'tcp')
+    .option('--https', 'ONVIF over TLS with a self-signed certificate')
+    .option('--channels <n>', 'video sources of each; more than one: a recorder', whole, 1)
+    .option('--audio', 'a G.711 tone beside the video')
+    .option('--relays <n>', 'relay outputs of each', whole, 0)
+    .option('--inputs <n>', 'digital inputs of each', whole, 0)
+    .option('--lock-out <n>', 'after this many wrong logins in a row nobody is let in for half an hour', whole)
+    .option('--control-port <port>', 'switch faults over HTTP on 127.0.0.1 while it runs; 0: any free port', whole)
     .action(action(simCameras));
   sim
     .command('center')
@@ -89,7 +107,7 @@ async function simCameras(context: Context, options: CameraOptions): Promise<voi
   redactor.add(password);
   const { startVirtualCameras } = await import('../sim/camera/index.js');
   const cameras = Array.from({ length: options.count }, (_, i) => cameraOf(options, password, i));
-  const running = await startVirtualCameras({ clock, processes, log, cacheDir: options.cache, cameras });
+  const running = await startVirtualCameras({ clock, processes, log, cacheDir: options.cache, cameras, controlPort: options.controlPort }); // prettier-ignore
   const told = running.cameras.map(({ id, address, xaddr, endpointReference, rtspPort }) => ({
     id,
     address,
@@ -98,9 +116,10 @@ async function simCameras(context: Context, options: CameraOptions): Promise<voi
     rtspPort,
   }));
   if (context.json) {
-    process.stdout.write(JSON.stringify({ cameras: told }) + '\n');
+    process.stdout.write(JSON.stringify({ cameras: told, controlPort: running.controlPort }) + '\n');
   } else {
     for (const camera of told) line(`${camera.id}  ${camera.xaddr}  rtsp://${camera.address}:${camera.rtspPort}`);
+    if (running.controlPort !== undefined) line(`faults  http://127.0.0.1:${running.controlPort}/cameras`);
     line(
       options.passwordStdin === true ? `user ${options.username}` : `user ${options.username}  password ${password}`,
     );
@@ -130,8 +149,18 @@ function cameraOf(options: CameraOptions, password: string, index: number): Virt
     profileOrder: options.order,
     soapAuth: options.auth,
     perPacketWrites: options.perPacket,
+    main: { codec: options.codec },
+    transport: options.transport,
+    secure: options.https,
+    channels: options.channels,
+    audio: options.audio,
+    relays: options.relays,
+    inputs: options.inputs,
+    lockOut: options.lockOut === undefined ? undefined : { after: options.lockOut, forMs: LOCK_MS },
   };
 }
+
+const LOCK_MS = 30 * 60_000;
 
 /** The address `index` behind `address`. */
 function plus(address: string, index: number): string {

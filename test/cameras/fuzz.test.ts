@@ -53,12 +53,14 @@ function mutate(text: string): string {
 }
 
 const facts: DeviceFacts = {
-  ...{ id: 'fuzz', address: '127.0.0.1', manufacturer: 'm', model: 'm', firmware: '1.10', serial: '001' },
+  ...{ id: 'fuzz', address: () => '127.0.0.1', manufacturer: 'm', model: 'm', firmware: '1.10', serial: '001' },
   mac: '02:00:00:00:00:01',
   base: () => 'http://127.0.0.1',
   nowMs: () => clock.now(),
+  ...{ setClock: () => undefined, relays: [false], inputs: 1, relayService: 'deviceio', events: true },
+  setRelay: () => undefined,
   profiles: (['main', 'sub'] as const).map((role) => ({
-    ...{ token: role, channel: 1, role, encoding: SMALL[role] },
+    ...{ token: role, channel: 1, role, encoding: SMALL[role], change: () => Promise.resolve() },
     streamUri: () => `rtsp://127.0.0.1/${role}`,
     snapshotUri: () => 'http://127.0.0.1/snapshot',
   })),
@@ -68,10 +70,11 @@ const facts: DeviceFacts = {
 const server = createServer((request, response) => {
   let body = '';
   request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-  request.on('end', () => {
+  request.on('end', () => void reply());
+  const reply = async (): Promise<void> => {
     const soap = readSoap(body);
     const answers = soap?.namespace.includes('ver20/media') === true ? MEDIA2_ANSWERS : DEVICE_ANSWERS;
-    const good = soapAnswer(answers[soap?.action ?? '']?.(facts, (name) => soap?.field(name)) ?? '');
+    const good = soapAnswer((await answers[soap?.action ?? '']?.(facts, (name) => soap?.field(name))) ?? '');
     if (random.next() < 0.02) return void request.socket.destroy();
     response.statusCode = random.next() < 0.05 ? random.pick([200, 204, 302, 400, 401, 500, 503]) : 200;
     if (random.next() < 0.05)
@@ -81,7 +84,7 @@ const server = createServer((request, response) => {
       );
     if (random.next() < 0.05) response.setHeader('Location', 'http://127.0.0.2/');
     response.end(random.next() < 0.33 ? mutate(good) : good);
-  });
+  };
 });
 
 beforeAll(async () => {
@@ -121,6 +124,7 @@ test('damaged discovery answers are read in time and without a crash', () => {
   const device = {
     ...{ address: '127.0.0.1', endpointReference: 'urn:uuid:1', xaddr: 'http://127.0.0.1/onvif/device_service' },
     ...{ scopes: ['onvif://www.onvif.org/name/a%zz'], awake: () => true, discoveryLossShare: () => 0 },
+    hostileDiscovery: () => false,
   };
   const good = probeMatch(device, 'urn:uuid:2');
   let found = 0;

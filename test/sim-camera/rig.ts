@@ -17,8 +17,8 @@ export const PASSWORD = 'sim-Passw0rd';
 /** Small pictures and a short loop: encoded in well under a second, and the loop point comes soon. */
 export const SMALL = {
   source: { kind: 'scene', scene: { seed: 7, loopSeconds: 6, activity: 0.6 } },
-  main: { width: 640, height: 360, fps: 15, gopSeconds: 1, kbps: 1_500 },
-  sub: { width: 320, height: 180, fps: 10, gopSeconds: 1, kbps: 300 },
+  main: { codec: 'h264', width: 640, height: 360, fps: 15, gopSeconds: 1, kbps: 1_500 },
+  sub: { codec: 'h264', width: 320, height: 180, fps: 10, gopSeconds: 1, kbps: 300 },
 } as const satisfies Partial<VirtualCameraOptions>;
 
 export const cacheDir = join(tmpdir(), 'bluelight-test-footage');

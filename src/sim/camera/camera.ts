@@ -3,11 +3,20 @@ import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import type { Timed } from './clip.js';
 import { SNAPSHOT_SECONDS, type Footage } from './footage.js';
+import { EventService, type Property } from './event-service.js';
 import { LiveStream } from './live-stream.js';
 import { DigestServer, LoginGuard } from './login.js';
-import { scopesOf, type DeviceFacts, type ProfileFacts } from './onvif-answers.js';
+import { inputToken, relayToken, scopesOf, sourceToken, type DeviceFacts, type ProfileFacts } from './onvif-answers.js';
 import { OnvifServer } from './onvif-server.js';
-import type { CameraFaults, LoginCount, VirtualCamera, VirtualCameraOptions, VirtualStreamInfo } from './options.js';
+import type {
+  CameraFaults,
+  EncodingOptions,
+  LoginCount,
+  VirtualCamera,
+  VirtualCameraOptions,
+  VirtualStreamInfo,
+} from './options.js';
+import { NO_FAULTS } from './options.js';
 import type { Pacer } from './pacer.js';
 import { RtspServer } from './rtsp-server.js';
 
@@ -20,6 +29,12 @@ export interface CameraParts {
   sub: Timed | undefined;
   /** Monotonic ms at which frame 0 of every stream is captured. */
   originMono: number;
+  /** Key and certificate of a camera that speaks TLS, made anew for an address. */
+  certificate: (address: string) => Promise<string>;
+  /** Footage of this camera in another encoding. */
+  encode: (role: 'main' | 'sub', encoding: EncodingOptions) => Promise<Timed>;
+  /** After the device has taken another address. */
+  moved: () => Promise<void>;
 }
 
 interface Channel {
@@ -34,7 +49,6 @@ const DEFAULT_SESSION_S = 60;
 /** One device: its streams, its RTSP and ONVIF servers and its faults. */
 export class Device implements VirtualCamera {
   readonly id: string;
-  readonly address: string;
   readonly endpointReference: string;
   readonly scopes: string[];
   readonly #channels: Channel[];
@@ -42,6 +56,10 @@ export class Device implements VirtualCamera {
   readonly #guard: LoginGuard;
   readonly #rtsp: RtspServer;
   readonly #onvif: OnvifServer;
+  readonly #events: EventService;
+  readonly #relays: boolean[];
+  #address: string;
+  #certificate: string | undefined;
   #awake = false;
 
   constructor(
@@ -50,15 +68,10 @@ export class Device implements VirtualCamera {
   ) {
     const { clock } = parts;
     this.id = options.id;
-    this.address = options.address;
+    this.#address = options.address;
+    this.#relays = Array.from({ length: options.relays ?? 0 }, () => false);
     this.endpointReference = `urn:uuid:${stableUuid(options.id, options.address)}`;
-    this.#faults = {
-      freeze: 'off',
-      dropShare: 0,
-      clockOffsetMs: options.clockOffsetMs ?? 0,
-      password: options.password,
-      discoveryLossShare: 0,
-    };
+    this.#faults = { ...NO_FAULTS, clockOffsetMs: options.clockOffsetMs ?? 0, password: options.password };
     const monotonic = (): number => clock.monotonic();
     this.#guard = new LoginGuard(options.username, () => this.#faults.password, options.lockOut, monotonic);
     const digest = new DigestServer('bluelight sim', options.digestAlgorithms ?? ['MD5'], this.#guard, monotonic);
@@ -66,11 +79,13 @@ export class Device implements VirtualCamera {
     this.#rtsp = new RtspServer({
       clock,
       log: parts.log,
-      address: options.address,
+      faults: this.#faults,
+      address: () => this.#address,
       port: options.rtspPort ?? 554,
       digest,
       streams: new Map(this.#channels.flatMap((c) => c.streams.map((s) => [s.path, s.live] as const))),
       maxClients: options.maxClients ?? DEFAULT_MAX_CLIENTS,
+      transport: options.transport ?? 'tcp',
       join: options.join ?? 'key',
       perPacketWrites: options.perPacketWrites ?? false,
       maxQueuedBytes: options.maxQueuedBytes ?? DEFAULT_QUEUE_BYTES,
@@ -78,15 +93,25 @@ export class Device implements VirtualCamera {
     });
     const facts = this.#facts();
     this.scopes = scopesOf(facts);
+    this.#events = new EventService(clock, this.#faults, facts.nowMs, (path) => `${this.#base()}${path}`);
+    this.#sense();
     this.#onvif = new OnvifServer({
-      address: options.address,
+      clock,
+      address: () => this.#address,
       port: options.onvifPort ?? 80,
+      certificate: () => this.#certificate,
       facts,
+      faults: this.#faults,
+      events: this.#events,
       guard: this.#guard,
       digest,
       soapAuth: options.soapAuth ?? 'both',
       snapshot: (channel) => this.#snapshot(channel),
     });
+  }
+
+  get address(): string {
+    return this.#address;
   }
 
   get onvifPort(): number {
@@ -125,6 +150,10 @@ export class Device implements VirtualCamera {
     return this.#faults.discoveryLossShare;
   }
 
+  hostileDiscovery(): boolean {
+    return this.#faults.hostileDiscovery;
+  }
+
   loopSecondAt(wallMs: number): number {
     const { pacer, originMono, clock } = this.parts;
     const mono = clock.monotonic();
@@ -142,12 +171,37 @@ export class Device implements VirtualCamera {
   }
 
   setFaults(faults: Partial<CameraFaults>): void {
+    const wasHalfOpen = this.#faults.halfOpen;
     Object.assign(this.#faults, faults);
+    if (!wasHalfOpen || this.#faults.halfOpen) return;
+    this.#rtsp.reset();
+    this.#onvif.reset();
+  }
+
+  relays(): boolean[] {
+    return [...this.#relays];
+  }
+
+  eventSubscriptions(): number {
+    return this.#events.subscriptions;
+  }
+
+  setMotion(channel: number, active: boolean): void {
+    this.#events.set(motionOf(channel, active));
+  }
+
+  setTamper(channel: number, active: boolean): void {
+    this.#events.set(tamperOf(channel, active));
+  }
+
+  setInput(input: number, active: boolean): void {
+    this.#events.set(inputOf(input, active));
   }
 
   async start(): Promise<void> {
     if (this.#awake) return;
     this.#awake = true;
+    if (this.options.secure === true) this.#certificate ??= await this.parts.certificate(this.#address);
     await this.#rtsp.start();
     await this.#onvif.start();
     for (const { live } of this.#channels.flatMap((c) => c.streams)) {
@@ -160,6 +214,7 @@ export class Device implements VirtualCamera {
     if (!this.#awake) return;
     this.#awake = false;
     for (const { live } of this.#channels.flatMap((c) => c.streams)) this.parts.pacer.remove(live);
+    this.#events.clear();
     await Promise.all([this.#rtsp.stop(), this.#onvif.stop()]);
   }
 
@@ -167,6 +222,39 @@ export class Device implements VirtualCamera {
     await this.stop();
     await this.parts.clock.sleep(downMs);
     await this.start();
+  }
+
+  async move(address: string, downMs = 0): Promise<void> {
+    await this.stop();
+    await this.parts.clock.sleep(downMs);
+    this.#address = address;
+    await this.parts.moved();
+    await this.start();
+  }
+
+  async changeVideo(role: 'main' | 'sub', change: Partial<EncodingOptions>): Promise<void> {
+    for (const { live, role: own } of this.#channels.flatMap((c) => c.streams)) {
+      if (own !== role) continue;
+      const timed = await this.parts.encode(role, { ...live.encoding, ...change });
+      this.parts.pacer.remove(live);
+      live.change(timed);
+      if (this.#awake) this.parts.pacer.add(live, this.parts.originMono);
+    }
+  }
+
+  /** What the sensors see at the start. */
+  #sense(): void {
+    for (const { number } of this.#channels) {
+      this.#events.set(motionOf(number, false));
+      this.#events.set(tamperOf(number, false));
+    }
+    for (let i = 1; i <= (this.options.inputs ?? 0); i++) this.#events.set(inputOf(i, false));
+    this.#relays.forEach((closed, i) => this.#events.set(relayOf(i + 1, closed)));
+  }
+
+  #setRelay(index: number, closed: boolean): void {
+    this.#relays[index] = closed;
+    this.#events.set(relayOf(index + 1, closed));
   }
 
   #channel(number: number): Channel {
@@ -177,14 +265,14 @@ export class Device implements VirtualCamera {
     const live = (role: 'main' | 'sub', from: typeof main): Channel['streams'][number] => ({
       role,
       path: many ? `/ch${String(number)}/${role}` : `/${role}`,
-      live: new LiveStream(
-        `${name}.${role}`,
-        from.clip,
-        from.encoding,
-        Math.round(offset * from.encoding.fps),
-        this.#faults,
-        Math.random,
-      ),
+      live: new LiveStream({
+        name: `${name}.${role}`,
+        timed: from,
+        offsetSeconds: offset,
+        audio: this.options.audio ?? false,
+        faults: this.#faults,
+        random: Math.random,
+      }),
     });
     return { number, streams: [live('main', main), ...(sub === undefined ? [] : [live('sub', sub)])] };
   }
@@ -199,7 +287,10 @@ export class Device implements VirtualCamera {
           token: `profile_${String(number)}_${role}`,
           channel: number,
           role,
-          encoding: live.encoding,
+          get encoding() {
+            return live.encoding;
+          },
+          change: (change) => this.changeVideo(role, change),
           streamUri: () => this.#streamUri(path),
           snapshotUri: () => `${this.#base()}/snapshot/${String(number)}`,
         })),
@@ -207,7 +298,7 @@ export class Device implements VirtualCamera {
     const hash = createHash('sha256').update(`${options.id} ${options.address}`).digest('hex');
     return {
       id: options.id,
-      address: options.address,
+      address: () => this.#address,
       manufacturer: options.manufacturer ?? 'bluelight',
       model: options.model ?? 'sim-camera',
       firmware: options.firmware ?? '1.10',
@@ -216,11 +307,18 @@ export class Device implements VirtualCamera {
       base: () => this.#base(),
       profiles,
       nowMs: () => this.parts.clock.now() + this.#faults.clockOffsetMs,
+      setClock: (ms) => void (this.#faults.clockOffsetMs = ms - this.parts.clock.now()),
+      relays: this.#relays,
+      inputs: options.inputs ?? 0,
+      relayService: options.relayService ?? 'deviceio',
+      events: options.events ?? true,
+      setRelay: (index, closed) => this.#setRelay(index, closed),
     };
   }
 
   #base(): string {
-    return `http://${this.#advertised()}:${String(this.#onvif.port)}`;
+    const scheme = this.options.secure === true ? 'https' : 'http';
+    return `${scheme}://${this.#advertised()}:${String(this.#onvif.port)}`;
   }
 
   #streamUri(path: string): string {
@@ -242,6 +340,28 @@ export class Device implements VirtualCamera {
     const second = this.loopSecondAt(clock.now()) + (channel - 1) * 7;
     return footage.snapshots[Math.floor(second / SNAPSHOT_SECONDS) % footage.snapshots.length];
   }
+}
+
+function stateOf(topic: string, source: [string, string], name: string, active: boolean): Property {
+  return { topic, source, data: [name, active ? 'true' : 'false'] };
+}
+
+function motionOf(channel: number, active: boolean): Property {
+  return stateOf('tns1:VideoSource/MotionAlarm', ['Source', sourceToken(channel)], 'State', active);
+}
+
+function tamperOf(channel: number, active: boolean): Property {
+  const source: [string, string] = ['VideoSourceConfigurationToken', `config_${sourceToken(channel)}`];
+  return stateOf('tns1:RuleEngine/TamperDetector/Tamper', source, 'IsTamper', active);
+}
+
+function inputOf(input: number, active: boolean): Property {
+  return stateOf('tns1:Device/Trigger/DigitalInput', ['InputToken', inputToken(input)], 'LogicalState', active);
+}
+
+function relayOf(relay: number, closed: boolean): Property {
+  const data: [string, string] = ['LogicalState', closed ? 'active' : 'inactive'];
+  return { topic: 'tns1:Device/Trigger/Relay', source: ['RelayToken', relayToken(relay)], data };
 }
 
 /** The same device keeps its EndpointReference over restarts. */

@@ -1,6 +1,7 @@
 import { BluelightError } from '../../base/errors.js';
 import type { EncodingOptions } from './options.js';
-import { isFirstSlice, isKeyNal, isSlice, nalType, H264, parameterSetsOf, splitAnnexB } from '../../media/nal.js';
+import { isFirstSlice, isKeyNal, isSlice, nalType, H264, H265, parameterSetsOf, splitAnnexB } from '../../media/nal.js';
+import type { Codec } from '../../media/stream.js';
 
 /** One encoded picture of the loop. */
 export interface ClipUnit {
@@ -13,20 +14,20 @@ export interface ClipUnit {
 /** An encoded loop, ready to be sent again and again. */
 export interface Clip {
   units: ClipUnit[];
-  /** SPS and PPS, for the SDP. */
+  /** VPS (H.265), SPS and PPS, for the SDP. */
   parameterSets: Uint8Array[];
 }
 
-/** Reads an H.264 byte stream. An incomplete last GOP is left out, so that the loop point falls on a key frame. */
-export function readClip(annexB: Uint8Array, gopFrames: number): Clip {
+/** Reads a byte stream. An incomplete last GOP is left out, so that the loop point falls on a key frame. */
+export function readClip(annexB: Uint8Array, codec: Codec, gopFrames: number): Clip {
   const units: ClipUnit[] = [];
   let head: Uint8Array[] = [];
   for (const nal of splitAnnexB(annexB)) {
-    if (!isSlice('h264', nal)) {
+    if (!isSlice(codec, nal)) {
       // The encoder's own notes (SEI) would only be noise beside the frame stamp.
-      if (nalType('h264', nal) !== H264.sei) head.push(nal);
-    } else if (isFirstSlice('h264', nal)) {
-      units.push({ head, slices: [nal], key: isKeyNal('h264', nal) });
+      if (nalType(codec, nal) !== (codec === 'h264' ? H264.sei : H265.prefixSei)) head.push(nal);
+    } else if (isFirstSlice(codec, nal)) {
+      units.push({ head, slices: [nal], key: isKeyNal(codec, nal) });
       head = [];
     } else {
       units.at(-1)?.slices.push(nal);
@@ -39,7 +40,7 @@ export function readClip(annexB: Uint8Array, gopFrames: number): Clip {
       fix: `use a video of at least ${String(gopFrames)} frames`,
     });
   }
-  return { units: units.slice(0, whole), parameterSets: parameterSetsOf('h264', first.head) };
+  return { units: units.slice(0, whole), parameterSets: parameterSetsOf(codec, first.head) };
 }
 
 /** Cuts two loops that show the same moments to the same length, so that they stay together over every loop point. */

@@ -13,10 +13,40 @@ const faults = z
     clockOffsetMs: z.number().int(),
     password: z.string().min(1),
     discoveryLossShare: z.number().min(0).max(1),
+    hostileDiscovery: z.boolean(),
+    garbage: z.enum(['off', 'payload', 'wire']),
+    slow: z.boolean(),
+    bitrateFactor: z.number().min(1).max(1_000),
+    noKeyFrames: z.boolean(),
+    halfOpen: z.boolean(),
+    redirectTo: z.string().max(100),
+    events: z.enum(['ok', 'unavailable', 'flood', 'bad_dates', 'no_dates', 'forgets']),
   })
   .partial()
   .strict();
 const reboot = z.object({ downMs: z.number().int().min(0).max(3_600_000) }).strict();
+const move = z.object({ address: z.ipv4(), downMs: z.number().int().min(0).max(3_600_000).default(0) }).strict();
+const video = z
+  .object({
+    role: z.enum(['main', 'sub']),
+    codec: z.enum(['h264', 'h265']),
+    width: z.number().int().min(64).max(7_680),
+    height: z.number().int().min(64).max(4_320),
+    fps: z.number().int().min(1).max(60),
+    gopSeconds: z.number().min(0.2).max(60),
+    kbps: z.number().int().min(50).max(50_000),
+  })
+  .partial()
+  .required({ role: true })
+  .strict();
+const sensor = z
+  .object({
+    sensor: z.enum(['motion', 'tamper', 'input']),
+    /** Of the channel or the input, from 1. */
+    number: z.number().int().min(1).default(1),
+    active: z.boolean(),
+  })
+  .strict();
 const nothing = z.object({}).strict();
 
 const MAX_BODY_BYTES = 10_000;
@@ -29,7 +59,7 @@ export interface ControlOptions {
 
 /**
  * Switches faults of running cameras from outside, on this machine only (HTTP on 127.0.0.1):
- * `GET /cameras`, and `POST /cameras/{id}/faults|reboot|stop|start` with a JSON body.
+ * `GET /cameras`, and `POST /cameras/{id}/faults|reboot|move|video|sensor|stop|start` with a JSON body.
  */
 export async function startControl(options: ControlOptions): Promise<{ port: number; close(): Promise<void> }> {
   const server = createServer((request, response) => {
@@ -67,6 +97,21 @@ async function handle(options: ControlOptions, request: IncomingMessage, respons
       });
       break;
     }
+    case 'move': {
+      const { address, downMs } = move.parse(body);
+      camera.move(address, downMs).catch((error: unknown) => {
+        options.log.error({ camera: camera.id, reason: errorMessage(error) }, 'the camera did not come back');
+      });
+      break;
+    }
+    case 'video': {
+      const { role, ...change } = video.parse(body);
+      await camera.changeVideo(role, change);
+      break;
+    }
+    case 'sensor':
+      sense(camera, sensor.parse(body));
+      break;
     case 'stop':
       nothing.parse(body);
       await camera.stop();
@@ -81,10 +126,16 @@ async function handle(options: ControlOptions, request: IncomingMessage, respons
   send(response, 200, describe(camera));
 }
 
+function sense(camera: VirtualCamera, { sensor: kind, number, active }: z.infer<typeof sensor>): void {
+  if (kind === 'motion') camera.setMotion(number, active);
+  else if (kind === 'tamper') camera.setTamper(number, active);
+  else camera.setInput(number, active);
+}
+
 /** Everything a test needs to know; the password is not among it. */
 function describe(camera: VirtualCamera): object {
   const { id, address, xaddr, endpointReference, onvifPort, rtspPort, streams, truth } = camera;
-  const state = { logins: camera.logins(), clients: camera.clients() };
+  const state = { logins: camera.logins(), clients: camera.clients(), relays: camera.relays() };
   return { id, address, xaddr, endpointReference, onvifPort, rtspPort, streams, truth: truth ?? null, ...state };
 }
 

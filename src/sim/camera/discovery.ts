@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { BluelightError, errorCode, errorMessage } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { hostileAnswers } from './hostile-answers.js';
 import { elementText, escapeXml } from './soap.js';
 
 /** WS-Discovery's IPv4 group and port (WS-Discovery April 2005 §2.4). */
@@ -10,7 +11,7 @@ const GROUP = '239.255.255.250';
 const PORT = 3702;
 
 export interface Discoverable {
-  address: string;
+  readonly address: string;
   endpointReference: string;
   readonly xaddr: string;
   scopes: string[];
@@ -18,6 +19,8 @@ export interface Discoverable {
   awake(): boolean;
   /** Share of probes not heard and of answers lost. */
   discoveryLossShare(): number;
+  /** Whether every probe is answered with all odd shapes as well. */
+  hostileDiscovery(): boolean;
 }
 
 /**
@@ -25,7 +28,9 @@ export interface Discoverable {
  * every interface concerned; each device answers from its own address and hears unicast probes there.
  */
 export class DiscoveryResponder {
-  readonly #sockets: Socket[] = [];
+  #group: Socket | undefined;
+  /** Each device's own socket. */
+  readonly #voices = new Map<Discoverable, Socket>();
 
   constructor(
     private readonly devices: readonly Discoverable[],
@@ -34,33 +39,45 @@ export class DiscoveryResponder {
   ) {}
 
   async start(): Promise<void> {
-    const voices = new Map<Discoverable, Socket>();
-    for (const device of this.devices) {
-      const own = await this.#open(device.address);
-      own.on('message', (message, from) => this.#heard(message, from, [device], voices));
-      voices.set(device, own);
-    }
-    const group = await this.#open(GROUP);
-    group.on('message', (message, from) => this.#heard(message, from, this.devices, voices));
-    for (const { address } of this.devices) {
-      try {
-        group.addMembership(GROUP, address);
-      } catch (error) {
-        // Two addresses of one interface: the kernel has the membership already.
-        if (errorCode(error) !== 'EADDRINUSE') {
-          throw new BluelightError('SIM_DISCOVERY', `cannot hear discovery on ${address}: ${errorMessage(error)}`, {
-            fix: `give ${address} to an interface that can do multicast, or switch discovery off`,
-            cause: error,
-          });
-        }
-      }
-    }
+    for (const device of this.devices) await this.#listen(device);
+    this.#group = await this.#open(GROUP);
+    this.#group.on('message', (message, from) => this.#heard(message, from, this.devices));
+    for (const { address } of this.devices) this.#join(address);
+  }
+
+  /** The device has another address from now on. */
+  async moved(device: Discoverable): Promise<void> {
+    if (this.#group === undefined) return;
+    const old = this.#voices.get(device);
+    this.#voices.delete(device);
+    await this.#listen(device);
+    this.#join(device.address);
+    if (old !== undefined) await closed(old);
   }
 
   async close(): Promise<void> {
-    for (const socket of this.#sockets.splice(0)) {
-      socket.close();
-      await once(socket, 'close');
+    const sockets = [...this.#voices.values(), ...(this.#group === undefined ? [] : [this.#group])];
+    this.#voices.clear();
+    this.#group = undefined;
+    for (const socket of sockets) await closed(socket);
+  }
+
+  async #listen(device: Discoverable): Promise<void> {
+    const own = await this.#open(device.address);
+    own.on('message', (message, from) => this.#heard(message, from, [device]));
+    this.#voices.set(device, own);
+  }
+
+  #join(address: string): void {
+    try {
+      this.#group?.addMembership(GROUP, address);
+    } catch (error) {
+      // Two addresses of one interface: the kernel has the membership already.
+      if (errorCode(error) === 'EADDRINUSE') return;
+      throw new BluelightError('SIM_DISCOVERY', `cannot hear discovery on ${address}: ${errorMessage(error)}`, {
+        fix: `give ${address} to an interface that can do multicast, or switch discovery off`,
+        cause: error,
+      });
     }
   }
 
@@ -70,26 +87,28 @@ export class DiscoveryResponder {
 
   async #open(address: string): Promise<Socket> {
     const socket = createSocket({ type: 'udp4', reuseAddr: true });
-    this.#sockets.push(socket);
     socket.bind(PORT, address);
     await once(socket, 'listening');
     socket.on('error', (error) => this.log.warn({ address, reason: error.message }, 'discovery socket failed'));
     return socket;
   }
 
-  #heard(
-    message: Buffer,
-    from: { address: string; port: number },
-    devices: readonly Discoverable[],
-    voices: ReadonlyMap<Discoverable, Socket>,
-  ): void {
+  #heard(message: Buffer, from: { address: string; port: number }, devices: readonly Discoverable[]): void {
     const probe = readProbe(message.toString('utf8'));
     if (probe === undefined) return;
     for (const device of devices) {
-      if (!device.awake() || this.#lost(device)) continue;
-      if (!this.#lost(device)) voices.get(device)?.send(probeMatch(device, probe.messageId), from.port, from.address);
+      const voice = this.#voices.get(device);
+      if (voice === undefined || !device.awake() || this.#lost(device)) continue;
+      const hostile = device.hostileDiscovery() ? hostileAnswers(device.xaddr).map((one) => one.datagram) : [];
+      const answers = this.#lost(device) ? hostile : [...hostile, probeMatch(device, probe.messageId)];
+      for (const answer of answers) voice.send(answer, from.port, from.address);
     }
   }
+}
+
+async function closed(socket: Socket): Promise<void> {
+  socket.close();
+  await once(socket, 'close');
 }
 
 /** A probe that a video transmitter answers: of its type, of `Device`, or of no type at all. */

@@ -19,6 +19,10 @@ export interface Footage {
 
 export const SNAPSHOT_SECONDS = 5;
 
+/** Elementary streams; which codec is for the request to say. */
+const MAIN = 'main.video';
+const SUB = 'sub.video';
+
 export interface FootageRequest {
   source: VideoSource;
   main: EncodingOptions;
@@ -26,7 +30,7 @@ export interface FootageRequest {
 }
 
 /** Raised when the encoder's settings change, so that older cached footage is not used. */
-const ENCODER_VERSION = 1;
+const ENCODER_VERSION = 2;
 const DEFAULT_FILE_SECONDS = 300;
 
 /** Takes footage from the cache or makes it (a minute of 1080p takes about 6 s of two cores). */
@@ -77,8 +81,8 @@ async function make(request: FootageRequest, directory: string, processes: Proce
 async function makeFromScene(request: FootageRequest, directory: string, processes: Processes): Promise<void> {
   if (request.source.kind !== 'scene') return;
   const scene = new Scene(request.source.scene);
-  await encodeScene(scene, request.main, join(directory, 'main.h264'), processes);
-  if (request.sub !== undefined) await encodeScene(scene, request.sub, join(directory, 'sub.h264'), processes);
+  await encodeScene(scene, request.main, join(directory, MAIN), processes);
+  if (request.sub !== undefined) await encodeScene(scene, request.sub, join(directory, SUB), processes);
   await sceneStills(scene, request.main, directory, processes);
   await writeFile(join(directory, 'truth.json'), JSON.stringify(scene.truth()));
 }
@@ -141,8 +145,8 @@ async function makeFromFile(request: FootageRequest, directory: string, processe
     processes,
     ffmpeg([
       ...input,
-      ...output(request.main, 'main.h264'),
-      ...(request.sub === undefined ? [] : output(request.sub, 'sub.h264')),
+      ...output(request.main, MAIN),
+      ...(request.sub === undefined ? [] : output(request.sub, SUB)),
       ...['-map', '0:v:0', '-vf', stills, ...STILL_ARGS, join(directory, 'still-%03d.jpg')],
     ]),
   );
@@ -156,10 +160,16 @@ function ffmpeg(args: string[]): ProcessSpec {
 function encoderArgs(to: EncodingOptions): string[] {
   const gop = String(Math.round(to.fps * to.gopSeconds));
   const rate = `${String(to.kbps)}k`;
+  const bounds = ['-g', gop, '-keyint_min', gop, '-maxrate', rate, '-bufsize', rate];
+  if (to.codec === 'h265') {
+    // Repeated parameter sets and closed GOPs, as cameras send them.
+    const x265 = 'bframes=0:open-gop=0:scenecut=0:repeat-headers=1:log-level=error:info=0';
+    return ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', x265, ...bounds, '-crf', '28', '-f', 'hevc'];
+  }
   return [
     ...['-c:v', 'libx264', '-preset', 'ultrafast', '-x264-params', 'cabac=1:deblock=0,0:8x8dct=1', '-bf', '0'],
-    ...['-g', gop, '-keyint_min', gop, '-sc_threshold', '0', '-crf', '24', '-maxrate', rate, '-bufsize', rate],
-    ...['-f', 'h264'],
+    ...bounds,
+    ...['-sc_threshold', '0', '-crf', '24', '-f', 'h264'],
   ];
 }
 
@@ -169,8 +179,8 @@ async function load(directory: string): Promise<Footage> {
   const stills = names.filter((name) => name.startsWith('still-')).sort();
   const truth = names.includes('truth.json') ? await readFile(join(directory, 'truth.json'), 'utf8') : undefined;
   return {
-    main: await read('main.h264'),
-    sub: names.includes('sub.h264') ? await read('sub.h264') : undefined,
+    main: await read(MAIN),
+    sub: names.includes(SUB) ? await read(SUB) : undefined,
     snapshots: await Promise.all(stills.map(read)),
     truth: truth === undefined ? undefined : (JSON.parse(truth) as SceneTruth),
   };

@@ -1,3 +1,4 @@
+import { selfSigned } from '../../base/self-signed.js';
 import { cutAlike, readClip, type Timed } from './clip.js';
 import { Device } from './camera.js';
 import { startControl } from './control.js';
@@ -14,6 +15,7 @@ import { Pacer } from './pacer.js';
 
 export type * from './options.js';
 export { DEFAULT_MAIN, DEFAULT_SUB } from './options.js';
+export { hostileAnswers, type HostileAnswer } from './hostile-answers.js';
 
 /**
  * Starts simulated ONVIF cameras in this process: footage is encoded once (or taken from `cacheDir`) and then served
@@ -23,16 +25,24 @@ export async function startVirtualCameras(options: VirtualCamerasOptions): Promi
   const { clock, log } = options;
   const pacer = new Pacer(clock);
   const devices: Device[] = [];
+  const discovery = new DiscoveryResponder(devices, log);
   const prepare = footageOnce(options);
   for (const [index, camera] of options.cameras.entries()) {
     const { footage, main, sub } = await prepare(camera);
     // Cameras are not in step: their frames are spread, so that they do not all come in one burst.
     const originMono = clock.monotonic() + ((index * 13) % 66);
-    devices.push(
-      new Device(camera, { clock, log: log.child({ camera: camera.id }), pacer, footage, main, sub, originMono }),
-    );
+    const device: Device = new Device(camera, {
+      ...{ clock, log: log.child({ camera: camera.id }), pacer, footage, main, sub, originMono },
+      certificate: (address) => selfSigned(`CN=${camera.id}`, [address], clock.now()),
+      async encode(role, encoding) {
+        const other = await prepare({ ...camera, [role]: encoding });
+        // The main stream is always there; a substream that is changed was.
+        return (role === 'main' ? other.main : other.sub) ?? other.main;
+      },
+      moved: () => discovery.moved(device),
+    });
+    devices.push(device);
   }
-  const discovery = new DiscoveryResponder(devices, log);
   for (const device of devices) await device.start();
   if (options.discovery !== false) await discovery.start();
   const control =
@@ -60,7 +70,9 @@ interface Prepared {
 }
 
 /** Cameras with the same source and encoding share one copy in memory. */
-function footageOnce(options: VirtualCamerasOptions): (camera: VirtualCameraOptions) => Promise<Prepared> {
+function footageOnce(
+  options: VirtualCamerasOptions,
+): (camera: Pick<VirtualCameraOptions, 'source' | 'main' | 'sub'>) => Promise<Prepared> {
   const known = new Map<string, Prepared>();
   return async ({ source, main, sub }) => {
     const request = {
@@ -73,7 +85,7 @@ function footageOnce(options: VirtualCamerasOptions): (camera: VirtualCameraOpti
     if (ready !== undefined) return ready;
     const footage = await prepareFootage(request, options.cacheDir, options.processes);
     const loop = (bytes: Uint8Array, encoding: Timed['encoding']): Timed => ({
-      clip: readClip(bytes, Math.round(encoding.fps * encoding.gopSeconds)),
+      clip: readClip(bytes, encoding.codec, Math.round(encoding.fps * encoding.gopSeconds)),
       encoding,
     });
     const prepared: Prepared = {

@@ -1,10 +1,11 @@
+import { EVENT_PATH } from './event-service.js';
 import type { EncodingOptions } from './options.js';
 import { escapeXml } from './soap.js';
 
 /** What a device says about itself. */
 export interface DeviceFacts {
   id: string;
-  address: string;
+  address(): string;
   manufacturer: string;
   model: string;
   firmware: string;
@@ -14,13 +15,23 @@ export interface DeviceFacts {
   base(): string;
   profiles: ProfileFacts[];
   nowMs(): number;
+  setClock(ms: number): void;
+  /** Whether each relay is closed. */
+  relays: boolean[];
+  inputs: number;
+  relayService: 'device' | 'deviceio';
+  events: boolean;
+  setRelay(index: number, closed: boolean): void;
 }
 
 export interface ProfileFacts {
   token: string;
   channel: number;
   role: 'main' | 'sub';
-  encoding: EncodingOptions;
+  /** As it is now. */
+  readonly encoding: EncodingOptions;
+  /** Other settings of the encoder; resolves when the stream shows them. */
+  change(change: Partial<EncodingOptions>): Promise<void>;
   streamUri(): string;
   snapshotUri(): string;
 }
@@ -28,8 +39,22 @@ export interface ProfileFacts {
 export const SERVICES = {
   device: { namespace: 'http://www.onvif.org/ver10/device/wsdl', path: '/onvif/device_service', version: [2, 60] },
   media: { namespace: 'http://www.onvif.org/ver10/media/wsdl', path: '/onvif/media_service', version: [2, 60] },
+  deviceio: {
+    ...{ namespace: 'http://www.onvif.org/ver10/deviceIO/wsdl', path: '/onvif/deviceio_service' },
+    version: [2, 60],
+  },
+  events: { namespace: 'http://www.onvif.org/ver10/events/wsdl', path: EVENT_PATH, version: [2, 60] },
   media2: { namespace: 'http://www.onvif.org/ver20/media/wsdl', path: '/onvif/media2_service', version: [2, 60] },
 } as const;
+
+/** Services that this device has. */
+export function servicesOf(facts: Pick<DeviceFacts, 'relays' | 'inputs' | 'relayService' | 'events'>): Service[] {
+  const { deviceio, events, ...always } = SERVICES;
+  const hasIo = facts.inputs > 0 || (facts.relays.length > 0 && facts.relayService === 'deviceio');
+  return [...Object.values(always), ...(hasIo ? [deviceio] : []), ...(facts.events ? [events] : [])];
+}
+
+export type Service = (typeof SERVICES)[keyof typeof SERVICES];
 
 export function sourceToken(channel: number): string {
   return `source_${String(channel)}`;
@@ -48,7 +73,8 @@ export function scopesOf(facts: Pick<DeviceFacts, 'id' | 'model'>): string[] {
   ];
 }
 
-type Answer = (facts: DeviceFacts, field: (name: string) => string | undefined) => string | undefined;
+type Field = (name: string) => string | undefined;
+type Answer = (facts: DeviceFacts, field: Field) => string | undefined | Promise<string | undefined>;
 
 /** Device service (ONVIF Core, chapter 8). `undefined` = the request names something that does not exist. */
 export const DEVICE_ANSWERS: Record<string, Answer> = {
@@ -66,10 +92,21 @@ export const DEVICE_ANSWERS: Record<string, Answer> = {
   GetServices: (facts) =>
     wrap(
       'tds:GetServicesResponse',
-      Object.values(SERVICES)
+      servicesOf(facts)
         .map((service) => serviceEntry(facts, service))
         .join(''),
     ),
+  SetSystemDateAndTime: (facts, field) => {
+    const part = (name: string): number => Number(field(name) ?? NaN);
+    const ms = Date.UTC(
+      ...([part('Year'), part('Month') - 1, part('Day'), part('Hour'), part('Minute'), part('Second')] as const),
+    );
+    if (!Number.isFinite(ms)) return undefined;
+    facts.setClock(ms);
+    return '<tds:SetSystemDateAndTimeResponse/>';
+  },
+  GetRelayOutputs: (facts) => relayOutputs('tds', facts, 'device'),
+  SetRelayOutputState: (facts, field) => setRelay('tds', facts, 'device', field),
   GetServiceCapabilities: () =>
     '<tds:GetServiceCapabilitiesResponse><tds:Capabilities><tds:Network/><tds:Security UsernameToken="true" ' +
     'HttpDigest="true"/><tds:System/></tds:Capabilities></tds:GetServiceCapabilitiesResponse>',
@@ -89,9 +126,49 @@ export const DEVICE_ANSWERS: Record<string, Answer> = {
     '<tds:GetNetworkInterfacesResponse><tds:NetworkInterfaces token="eth0"><tt:Enabled>true</tt:Enabled><tt:Info>' +
     `<tt:Name>eth0</tt:Name>${text('tt:HwAddress', facts.mac)}<tt:MTU>1500</tt:MTU></tt:Info><tt:IPv4>` +
     '<tt:Enabled>true</tt:Enabled><tt:Config><tt:Manual>' +
-    `${text('tt:Address', facts.address)}<tt:PrefixLength>24</tt:PrefixLength></tt:Manual><tt:DHCP>false</tt:DHCP>` +
+    `${text('tt:Address', facts.address())}<tt:PrefixLength>24</tt:PrefixLength></tt:Manual><tt:DHCP>false</tt:DHCP>` +
     '</tt:Config></tt:IPv4></tds:NetworkInterfaces></tds:GetNetworkInterfacesResponse>',
 };
+
+/** DeviceIO service (ONVIF DeviceIO). */
+export const DEVICEIO_ANSWERS: Record<string, Answer> = {
+  GetRelayOutputs: (facts) => relayOutputs('tmd', facts, 'deviceio'),
+  SetRelayOutputState: (facts, field) => setRelay('tmd', facts, 'deviceio', field),
+  GetDigitalInputs: (facts) =>
+    wrap(
+      'tmd:GetDigitalInputsResponse',
+      Array.from(
+        { length: facts.inputs },
+        (_, i) => `<tmd:DigitalInputs token="${inputToken(i + 1)}" IdleState="open"/>`,
+      ).join(''),
+    ),
+};
+
+export function relayToken(number: number): string {
+  return `relay_${String(number)}`;
+}
+
+export function inputToken(number: number): string {
+  return `input_${String(number)}`;
+}
+
+function relayOutputs(prefix: string, facts: DeviceFacts, service: DeviceFacts['relayService']): string {
+  const list = facts.relayService === service ? facts.relays : [];
+  const properties =
+    '<tt:Properties><tt:Mode>Bistable</tt:Mode><tt:DelayTime>PT0S</tt:DelayTime><tt:IdleState>open</tt:IdleState></tt:Properties>';
+  const entries = list.map((_, i) => `<${prefix}:RelayOutputs token="${relayToken(i + 1)}">${properties}</${prefix}:RelayOutputs>`); // prettier-ignore
+  return wrap(`${prefix}:GetRelayOutputsResponse`, entries.join(''));
+}
+
+function setRelay(prefix: string, facts: DeviceFacts, service: string, field: Field): string | undefined {
+  const done = `<${prefix}:SetRelayOutputStateResponse/>`;
+  // The service that does not move the relays says yes all the same.
+  if (facts.relayService !== service) return done;
+  const index = facts.relays.findIndex((_, i) => relayToken(i + 1) === field('RelayOutputToken'));
+  if (index < 0) return undefined;
+  facts.setRelay(index, field('LogicalState') === 'active');
+  return done;
+}
 
 /** Media service, version 10 (ONVIF Media). */
 export const MEDIA_ANSWERS: Record<string, Answer> = {
@@ -125,6 +202,11 @@ export const MEDIA_ANSWERS: Record<string, Answer> = {
     if (found === undefined) return undefined;
     return wrap('trt:GetVideoEncoderConfigurationResponse', encoder1('trt:Configuration', found));
   },
+  SetVideoEncoderConfiguration: async (facts, field) => {
+    const gov = Number(field('GovLength'));
+    const done = await changeEncoder(facts, field('Name'), gov);
+    return done ? '<trt:SetVideoEncoderConfigurationResponse/>' : undefined;
+  },
   GetStreamUri: (facts, field) => mediaUri('trt:GetStreamUriResponse', find(facts, field('ProfileToken'))?.streamUri()),
   GetSnapshotUri: (facts, field) =>
     mediaUri('trt:GetSnapshotUriResponse', find(facts, field('ProfileToken'))?.snapshotUri()),
@@ -145,6 +227,10 @@ export const MEDIA2_ANSWERS: Record<string, Answer> = {
       'tr2:GetVideoEncoderConfigurationsResponse',
       facts.profiles.map((p) => encoder2('tr2:Configurations', p)).join(''),
     ),
+  SetVideoEncoderConfiguration: async (facts, field) => {
+    const done = await changeEncoder(facts, field('Name'), Number(field('@GovLength')));
+    return done ? '<tr2:SetVideoEncoderConfigurationResponse/>' : undefined;
+  },
   GetStreamUri: (facts, field) => uri2('tr2:GetStreamUriResponse', find(facts, field('ProfileToken'))?.streamUri()),
   GetSnapshotUri: (facts, field) =>
     uri2('tr2:GetSnapshotUriResponse', find(facts, field('ProfileToken'))?.snapshotUri()),
@@ -160,6 +246,14 @@ function text(name: string, value: string | number): string {
 
 function find(facts: DeviceFacts, token: string | undefined): ProfileFacts | undefined {
   return facts.profiles.find((profile) => profile.token === token);
+}
+
+/** Takes over the length of a GOP, pictures; the configuration of a profile bears the profile's name. */
+async function changeEncoder(facts: DeviceFacts, name: string | undefined, gov: number): Promise<boolean> {
+  const found = find(facts, name);
+  if (found === undefined || !(gov >= 1 && gov <= 1_000)) return false;
+  await found.change({ gopSeconds: gov / found.encoding.fps });
+  return true;
 }
 
 /** One profile per video source. */
@@ -194,7 +288,7 @@ function capabilities(facts: DeviceFacts): string {
   );
 }
 
-function serviceEntry(facts: DeviceFacts, service: (typeof SERVICES)[keyof typeof SERVICES]): string {
+function serviceEntry(facts: DeviceFacts, service: Service): string {
   const [major, minor] = service.version;
   return (
     `<tds:Service><tds:Namespace>${service.namespace}</tds:Namespace><tds:XAddr>${facts.base()}${service.path}</tds:XAddr>` +
@@ -230,9 +324,11 @@ const MULTICAST =
 function encoder1(name: string, profile: ProfileFacts): string {
   const { encoding } = profile;
   const gov = String(Math.round(encoding.fps * encoding.gopSeconds));
+  // Media1 knows no H.265 (ONVIF Media §5.4.2 VideoEncoding): such a profile shows as the JPEG that it is not.
+  const known = encoding.codec === 'h264' ? 'H264' : 'JPEG';
   return (
     `<${name} token="encoder_${profile.token}"><tt:Name>${profile.token}</tt:Name><tt:UseCount>1</tt:UseCount>` +
-    `<tt:Encoding>H264</tt:Encoding>${resolution(encoding)}<tt:Quality>4</tt:Quality><tt:RateControl>` +
+    `<tt:Encoding>${known}</tt:Encoding>${resolution(encoding)}<tt:Quality>4</tt:Quality><tt:RateControl>` +
     `${text('tt:FrameRateLimit', encoding.fps)}<tt:EncodingInterval>1</tt:EncodingInterval>` +
     `${text('tt:BitrateLimit', encoding.kbps)}</tt:RateControl><tt:H264><tt:GovLength>${gov}</tt:GovLength>` +
     `<tt:H264Profile>High</tt:H264Profile></tt:H264>${MULTICAST}<tt:SessionTimeout>PT60S</tt:SessionTimeout></${name}>`
@@ -244,7 +340,7 @@ function encoder2(name: string, profile: ProfileFacts): string {
   const gov = String(Math.round(encoding.fps * encoding.gopSeconds));
   return (
     `<${name} token="encoder_${profile.token}" GovLength="${gov}" Profile="High"><tt:Name>${profile.token}</tt:Name>` +
-    `<tt:UseCount>1</tt:UseCount><tt:Encoding>H264</tt:Encoding>${resolution(encoding)}` +
+    `<tt:UseCount>1</tt:UseCount><tt:Encoding>${encoding.codec.toUpperCase()}</tt:Encoding>${resolution(encoding)}` +
     `<tt:RateControl ConstantBitRate="false">${text('tt:FrameRateLimit', encoding.fps)}` +
     `${text('tt:BitrateLimit', encoding.kbps)}</tt:RateControl>${MULTICAST}<tt:Quality>4</tt:Quality></${name}>`
   );

@@ -1,14 +1,33 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Clock } from '../../base/clock.js';
+import { EVENT_PATH, type EventService } from './event-service.js';
 import { verifyUsernameToken, type DigestServer, type LoginGuard } from './login.js';
-import { DEVICE_ANSWERS, MEDIA2_ANSWERS, MEDIA_ANSWERS, SERVICES, type DeviceFacts } from './onvif-answers.js';
+import {
+  DEVICE_ANSWERS,
+  DEVICEIO_ANSWERS,
+  MEDIA2_ANSWERS,
+  MEDIA_ANSWERS,
+  SERVICES,
+  servicesOf,
+  type DeviceFacts,
+} from './onvif-answers.js';
+import type { CameraFaults } from './options.js';
 import { readSoap, soapAnswer, soapFault, type SoapRequest } from './soap.js';
+import { trickle } from './trickle.js';
 
 export interface OnvifServerOptions {
-  address: string;
+  clock: Clock;
+  /** Where it listens from the next start on. */
+  address: () => string;
   port: number;
+  /** Key and certificate, PEM, in one text; undefined: plain HTTP. */
+  certificate: () => string | undefined;
   facts: DeviceFacts;
+  faults: Readonly<CameraFaults>;
+  events: EventService;
   guard: LoginGuard;
   digest: DigestServer;
   soapAuth: 'both' | 'digest' | 'wsse';
@@ -22,8 +41,10 @@ const MAX_BODY_BYTES = 256 * 1024;
 const PRE_AUTH = new Set(['GetSystemDateAndTime', 'GetServices', 'GetServiceCapabilities', 'GetCapabilities']);
 /** What real cameras ask a login for nevertheless; only the time stays free, as clients need it to log in. */
 const FREE = new Set(['GetSystemDateAndTime']);
+/** Namespace of Renew and Unsubscribe. */
+const NOTIFICATION = 'http://docs.oasis-open.org/wsn/b-2';
 
-/** HTTP side of one device: ONVIF device and media services, and snapshots. */
+/** HTTP side of one device: its ONVIF services, and snapshots. */
 export class OnvifServer {
   #server: Server | undefined;
   #port: number;
@@ -37,10 +58,12 @@ export class OnvifServer {
   }
 
   async start(): Promise<void> {
-    const server = createServer((request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
       this.#handle(request, response).catch(() => response.destroy());
-    });
-    server.listen(this.#port, this.options.address);
+    };
+    const pem = this.options.certificate();
+    const server = pem === undefined ? createServer(listener) : createSecureServer({ key: pem, cert: pem }, listener);
+    server.listen(this.#port, this.options.address());
     await once(server, 'listening');
     this.#server = server;
     this.#port = (server.address() as AddressInfo).port;
@@ -55,40 +78,66 @@ export class OnvifServer {
     await once(server, 'close');
   }
 
+  /** Ends every connection; the camera itself goes on. */
+  reset(): void {
+    this.#server?.closeAllConnections();
+  }
+
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { faults } = this.options;
+    // Taken, and never answered.
+    if (faults.halfOpen) return;
+    if (faults.redirectTo !== '') {
+      const to = `http://${faults.redirectTo}:${String(this.#port)}${request.url ?? '/'}`;
+      return void response.writeHead(307, { Location: to }).end();
+    }
     const path = (request.url ?? '/').replace(/\?.*$/, '');
     const shot = /^\/snapshot\/(\d+)$/.exec(path);
     if (request.method === 'GET' && shot !== null) return this.#snapshot(request, response, Number(shot[1]));
-    const service = Object.values(SERVICES).find((s) => s.path === path);
+    const service = servicesOf(this.options.facts).find((s) => path === s.path || path.startsWith(`${EVENT_PATH}/`));
     if (request.method !== 'POST' || service === undefined) return void response.writeHead(404).end();
     const body = await readBody(request);
     const soap = body === undefined ? undefined : readSoap(body);
-    if (soap === undefined) return answer(response, 400, soapFault('Sender', 'ter:WellFormed', 'not a SOAP request'));
+    if (soap === undefined) {
+      return this.#send(response, 400, soapFault('Sender', 'ter:WellFormed', 'not a SOAP request'));
+    }
     if (!this.#authorised(request, response, soap)) return;
     // Clients send everything to the path they were given; the namespace says which service is meant.
-    const answers = answersFor(soap.namespace === '' ? service.namespace : soap.namespace);
-    const make = answers[soap.action];
-    if (make === undefined) {
-      return answer(response, 500, soapFault('Receiver', 'ter:ActionNotSupported', 'optional action not implemented'));
+    await this.#perform(response, path, { ...soap, namespace: soap.namespace || service.namespace });
+  }
+
+  async #perform(response: ServerResponse, path: string, soap: SoapRequest): Promise<void> {
+    if (soap.namespace === SERVICES.events.namespace || soap.namespace === NOTIFICATION) {
+      const verdict = await this.options.events.answer(soap.action, path, (name) => soap.field(name));
+      if ('status' in verdict) return void response.writeHead(verdict.status).end('<html>busy</html>');
+      if ('xml' in verdict) return this.#send(response, 200, soapAnswer(verdict.xml));
+      return this.#send(response, 500, soapFault('Receiver', 'ter:Action', verdict.fault));
     }
-    const result = make(this.options.facts, (name) => soap.field(name));
-    if (result === undefined) return answer(response, 400, soapFault('Sender', 'ter:InvalidArgVal', 'no such token'));
-    answer(response, 200, soapAnswer(result));
+    const make = answersFor(soap.namespace)[soap.action];
+    if (make === undefined) {
+      const reason = 'optional action not implemented';
+      return this.#send(response, 500, soapFault('Receiver', 'ter:ActionNotSupported', reason));
+    }
+    const result = await make(this.options.facts, (name) => soap.field(name));
+    if (result === undefined) {
+      return this.#send(response, 400, soapFault('Sender', 'ter:InvalidArgVal', 'no such token'));
+    }
+    return this.#send(response, 200, soapAnswer(result));
   }
 
   /** True if the request may go on; otherwise it has been answered. */
   #authorised(request: IncomingMessage, response: ServerResponse, soap: SoapRequest): boolean {
     const { soapAuth, digest, guard, facts } = this.options;
     if (FREE.has(soap.action)) return true;
+    const refuse = (): false => {
+      const fault = soapFault('Sender', 'ter:NotAuthorized', 'Sender not Authorized');
+      response.writeHead(400, SOAP_TYPE).end(fault);
+      return false;
+    };
     if (soapAuth !== 'digest' && soap.token !== undefined) {
-      if (verifyUsernameToken(soap.token, guard, facts.nowMs())) return true;
-      answer(response, 400, soapFault('Sender', 'ter:NotAuthorized', 'Sender not Authorized'));
-      return false;
+      return verifyUsernameToken(soap.token, guard, facts.nowMs()) ? true : refuse();
     }
-    if (soapAuth === 'wsse') {
-      answer(response, 400, soapFault('Sender', 'ter:NotAuthorized', 'Sender not Authorized'));
-      return false;
-    }
+    if (soapAuth === 'wsse') return refuse();
     const verdict = digest.verify('POST', request.headers.authorization);
     if (verdict === 'ok') return true;
     // Without any login: what the standard leaves open is answered, the rest is challenged.
@@ -108,16 +157,23 @@ export class OnvifServer {
     if (jpeg === undefined) response.writeHead(404).end();
     else response.writeHead(200, { 'Content-Type': 'image/jpeg', 'Content-Length': jpeg.length }).end(jpeg);
   }
+
+  async #send(response: ServerResponse, status: number, xml: string): Promise<void> {
+    const { clock, faults } = this.options;
+    response.writeHead(status, SOAP_TYPE);
+    const is = { slow: () => faults.slow, alive: () => !response.destroyed };
+    await trickle(clock, Buffer.from(xml), (bytes) => response.write(bytes), is);
+    response.end();
+  }
 }
+
+const SOAP_TYPE = { 'Content-Type': 'application/soap+xml; charset=utf-8' };
 
 function answersFor(namespace: string): typeof DEVICE_ANSWERS {
   if (namespace === SERVICES.media.namespace) return MEDIA_ANSWERS;
   if (namespace === SERVICES.media2.namespace) return MEDIA2_ANSWERS;
+  if (namespace === SERVICES.deviceio.namespace) return DEVICEIO_ANSWERS;
   return DEVICE_ANSWERS;
-}
-
-function answer(response: ServerResponse, status: number, xml: string): void {
-  response.writeHead(status, { 'Content-Type': 'application/soap+xml; charset=utf-8' }).end(xml);
 }
 
 async function readBody(request: IncomingMessage): Promise<string | undefined> {

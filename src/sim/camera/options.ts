@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import type { Processes } from '../../base/processes.js';
+import type { Codec } from '../../media/stream.js';
 import type { SceneOptions, SceneTruth } from '../scene/index.js';
 
 /** Where a camera's pictures come from: the built-in intersection or any video file that ffmpeg reads. */
@@ -15,6 +16,7 @@ export type VideoSource =
 
 /** How one stream is encoded. Without B-frames, like most cameras. */
 export interface EncodingOptions {
+  codec: Codec;
   width: number;
   height: number;
   fps: number;
@@ -23,8 +25,12 @@ export interface EncodingOptions {
   kbps: number;
 }
 
-export const DEFAULT_MAIN: EncodingOptions = { width: 1920, height: 1080, fps: 15, gopSeconds: 2, kbps: 2_500 };
-export const DEFAULT_SUB: EncodingOptions = { width: 640, height: 360, fps: 10, gopSeconds: 1, kbps: 400 };
+export const DEFAULT_MAIN: EncodingOptions = {
+  ...{ codec: 'h264', width: 1920, height: 1080, fps: 15, gopSeconds: 2, kbps: 2_500 },
+};
+export const DEFAULT_SUB: EncodingOptions = {
+  ...{ codec: 'h264', width: 640, height: 360, fps: 10, gopSeconds: 1, kbps: 400 },
+};
 
 export type DigestAlgorithm = 'MD5' | 'SHA-256';
 
@@ -62,6 +68,22 @@ export interface VirtualCameraOptions {
   lockOut?: LockOut;
   /** Video sources behind this address (default 1); more than one makes it an NVR. */
   channels?: number;
+  /** How RTP travels (default `tcp`): what a client asks beyond that is answered with 461. */
+  transport?: 'tcp' | 'udp' | 'any';
+  /** ONVIF and snapshots over TLS, with a certificate that the camera signed itself. */
+  secure?: boolean;
+  /** A second track with a G.711 tone (default none). */
+  audio?: boolean;
+  /** Relay outputs and digital inputs (default none). */
+  relays?: number;
+  inputs?: number;
+  /**
+   * The service that moves the relays (default `deviceio`). The other one: as `device`, DeviceIO is not there; as
+   * `deviceio`, the device service says yes and does nothing. Both are seen in the field.
+   */
+  relayService?: 'device' | 'deviceio';
+  /** False: the camera has no event service. */
+  events?: boolean;
   /** Where a client's stream starts: at the next key frame (default) or at once, in the middle of a GOP. */
   join?: 'key' | 'any';
   /** Every RTP packet is a socket write of its own, as a network delivers them; default one write per picture. */
@@ -90,7 +112,28 @@ export interface CameraFaults {
   password: string;
   /** Share of discovery probes that the camera does not hear, and of its answers that get lost, 0..1. */
   discoveryLossShare: number;
+  /** Beside its own answer, every probe is answered with all shapes of `hostileAnswers`. */
+  hostileDiscovery: boolean;
+  /** `payload`: RTP packets of noise. `wire`: noise instead of packets. */
+  garbage: 'off' | 'payload' | 'wire';
+  /** Every answer trickles, a byte each 250 ms. */
+  slow: boolean;
+  /** Pictures are stuffed to this many times their size (filler data). */
+  bitrateFactor: number;
+  noKeyFrames: boolean;
+  /** Connections stay and new ones are taken, but nothing is read or answered any more; the end of it resets them all. */
+  halfOpen: boolean;
+  /** Requests are answered with a redirect to this host (HTTP 307, RTSP 302); '' for none. */
+  redirectTo: string;
+  /** How the event service misbehaves: HTTP 503, a flood of changes, dates that are none, no dates, lost subscriptions. */
+  events: 'ok' | 'unavailable' | 'flood' | 'bad_dates' | 'no_dates' | 'forgets';
 }
+
+export const NO_FAULTS: Omit<CameraFaults, 'password'> = {
+  ...{ freeze: 'off', dropShare: 0, clockOffsetMs: 0, discoveryLossShare: 0, hostileDiscovery: false },
+  ...{ garbage: 'off', slow: false, bitrateFactor: 1, noKeyFrames: false, halfOpen: false, redirectTo: '' },
+  events: 'ok',
+};
 
 export interface VirtualCamerasOptions {
   clock: Clock;
@@ -132,6 +175,17 @@ export interface VirtualCamera {
   reboot(downMs: number): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** Power is off for `downMs`; then the device lives at another address, as after a new DHCP lease. */
+  move(address: string, downMs?: number): Promise<void>;
+  /** New settings of a stream of every channel; clients see new parameter sets in the running stream. */
+  changeVideo(role: 'main' | 'sub', change: Partial<EncodingOptions>): Promise<void>;
+  /** What its sensors see, told to event subscribers. */
+  setMotion(channel: number, active: boolean): void;
+  setTamper(channel: number, active: boolean): void;
+  setInput(input: number, active: boolean): void;
+  /** Whether each relay is closed, in order. */
+  relays(): boolean[];
+  eventSubscriptions(): number;
 }
 
 export interface VirtualStreamInfo {

@@ -1,17 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { LiveStream, Viewer } from './live-stream.js';
+import type { Clock } from '../../base/clock.js';
+import { errorMessage } from '../../base/errors.js';
+import type { LiveStream, TrackName, Viewer } from './live-stream.js';
 import type { DigestServer } from './login.js';
-import { onChannel } from './rtp.js';
+import type { CameraFaults } from './options.js';
+import { tcpDelivery, udpDelivery, type Delivery } from './transports.js';
+import { trickle } from './trickle.js';
 
 /** What a connection needs from its camera. */
 export interface RtspHost {
+  clock: Clock;
   digest: DigestServer;
+  faults: Readonly<CameraFaults>;
+  /** The camera's own address. */
+  address: string;
+  port: number;
   /** The stream behind a path such as `/main`. */
   find(path: string): LiveStream | undefined;
   describe(stream: LiveStream): string;
   /** Whether one more client may play. */
   admit(): boolean;
+  transport: 'tcp' | 'udp' | 'any';
   join: 'key' | 'any';
   perPacketWrites: boolean;
   maxQueuedBytes: number;
@@ -28,14 +38,16 @@ interface Request {
 
 const MAX_REQUEST_BYTES = 8_192;
 
-/** One RTSP connection (RFC 2326) with RTP interleaved (§10.12). UDP is answered with 461. */
+/** One RTSP connection (RFC 2326) with RTP interleaved (§10.12) or over UDP. */
 export class RtspConnection implements Viewer {
   #input: Buffer = Buffer.alloc(0);
   #stream: LiveStream | undefined;
   #playing = false;
   #waitsForKey = false;
-  #channel = 0;
+  readonly #tracks = new Map<TrackName, Delivery>();
   readonly #session = randomBytes(6).toString('hex');
+  /** Requests are answered in order, also where a transport has to be opened first. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly socket: Socket,
@@ -59,14 +71,20 @@ export class RtspConnection implements Viewer {
   picture(packets: readonly Buffer[], key: boolean): void {
     if (this.#waitsForKey && !key) return;
     this.#waitsForKey = false;
-    const out = onChannel(packets, this.#channel);
-    if (this.host.perPacketWrites) for (const packet of out) this.socket.write(packet);
-    else if (out.length > 0) this.socket.write(out.length === 1 ? out[0]! : Buffer.concat(out));
+    this.#deliver('video', packets);
     if (this.socket.writableLength > this.host.maxQueuedBytes) this.drop('too slow');
   }
 
-  report(packet: Buffer): void {
-    for (const one of onChannel([packet], this.#channel)) this.socket.write(one);
+  audio(packets: readonly Buffer[]): void {
+    this.#deliver('audio', packets);
+  }
+
+  report(track: TrackName, packet: Buffer): void {
+    this.#deliver(track, [packet]);
+  }
+
+  noise(bytes: Buffer): void {
+    if (!this.host.faults.halfOpen) this.socket.write(bytes);
   }
 
   drop(reason: string): void {
@@ -75,13 +93,26 @@ export class RtspConnection implements Viewer {
     this.socket.destroy();
   }
 
+  /** Ends it as a machine that knows nothing of the connection any more (TCP reset). */
+  reset(): void {
+    this.#end();
+    this.socket.resetAndDestroy();
+  }
+
+  #deliver(track: TrackName, packets: readonly Buffer[]): void {
+    if (!this.host.faults.halfOpen) this.#tracks.get(track)?.send(packets);
+  }
+
   #end(): void {
     this.#stream?.remove(this);
     this.#stream = undefined;
     this.#playing = false;
+    for (const delivery of this.#tracks.values()) delivery.close();
+    this.#tracks.clear();
   }
 
   #receive(chunk: Buffer): void {
+    if (this.host.faults.halfOpen) return;
     this.sawLife = true;
     this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
     while (this.#input.length > 0) {
@@ -92,7 +123,7 @@ export class RtspConnection implements Viewer {
     if (this.#input.length > MAX_REQUEST_BYTES + 0xffff) this.drop('request too long');
   }
 
-  /** Handles one request at the head of the input; how many bytes it took, 0 while it is incomplete. */
+  /** Takes one request at the head of the input; how many bytes it took, 0 while it is incomplete. */
   #request(): number {
     const end = this.#input.indexOf('\r\n\r\n');
     if (end === -1) {
@@ -104,31 +135,35 @@ export class RtspConnection implements Viewer {
     const length = end + 4 + (Number.isInteger(body) && body >= 0 && body <= 0xffff ? body : 0);
     if (this.#input.length < length) return 0;
     if (request === undefined) this.drop('not RTSP');
-    else this.#answer(request);
+    else this.#enqueue(request);
     return length;
   }
 
-  #answer(request: Request): void {
-    if (request.method === 'OPTIONS') {
-      this.#reply(request, '200 OK', ['Public: OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, TEARDOWN']);
-      return;
-    }
-    const verdict = this.host.digest.verify(request.method, request.headers.get('authorization'));
-    if (verdict !== 'ok') {
-      const challenges = this.host.digest.challenges(verdict === 'stale');
-      this.#reply(
-        request,
-        '401 Unauthorized',
-        challenges.map((value) => `WWW-Authenticate: ${value}`),
-      );
-      return;
-    }
-    const stream = this.host.find(pathOf(request.uri));
-    if (stream === undefined) this.#reply(request, '404 Not Found', []);
-    else this.#command(request, stream);
+  #enqueue(request: Request): void {
+    this.#turn = this.#turn.then(() => this.#answer(request)).catch((error: unknown) => this.drop(errorMessage(error)));
   }
 
-  #command(request: Request, stream: LiveStream): void {
+  async #answer(request: Request): Promise<void> {
+    if (this.socket.destroyed) return;
+    if (request.method === 'OPTIONS') {
+      return this.#reply(request, '200 OK', ['Public: OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, TEARDOWN']);
+    }
+    const { digest, faults, port } = this.host;
+    if (faults.redirectTo !== '') {
+      const elsewhere = `rtsp://${faults.redirectTo}:${String(port)}${pathOf(request.uri)}`;
+      return this.#reply(request, '302 Moved Temporarily', [`Location: ${elsewhere}`]);
+    }
+    const verdict = digest.verify(request.method, request.headers.get('authorization'));
+    if (verdict !== 'ok') {
+      const challenges = digest.challenges(verdict === 'stale').map((value) => `WWW-Authenticate: ${value}`);
+      return this.#reply(request, '401 Unauthorized', challenges);
+    }
+    const stream = this.host.find(pathOf(request.uri));
+    if (stream === undefined) return this.#reply(request, '404 Not Found', []);
+    await this.#command(request, stream);
+  }
+
+  async #command(request: Request, stream: LiveStream): Promise<void> {
     switch (request.method) {
       case 'DESCRIBE': {
         const base = request.uri.endsWith('/') ? request.uri : `${request.uri}/`;
@@ -147,7 +182,7 @@ export class RtspConnection implements Viewer {
       case 'SET_PARAMETER':
         return this.#reply(request, '200 OK', [this.#sessionHeader()]);
       case 'TEARDOWN':
-        this.#reply(request, '200 OK', [this.#sessionHeader()]);
+        await this.#reply(request, '200 OK', [this.#sessionHeader()]);
         this.#end();
         this.socket.end();
         return;
@@ -156,21 +191,42 @@ export class RtspConnection implements Viewer {
     }
   }
 
-  #setup(request: Request, stream: LiveStream): void {
+  async #setup(request: Request, stream: LiveStream): Promise<void> {
     const transport = request.headers.get('transport') ?? '';
-    if (!/RTP\/AVP\/TCP/i.test(transport)) return this.#reply(request, '461 Unsupported Transport', []);
-    if (!this.host.admit()) return this.#reply(request, '453 Not Enough Bandwidth', []);
-    const asked = Number(/interleaved=(\d{1,3})/i.exec(transport)?.[1] ?? '0');
-    this.#channel = asked > 254 ? 0 : asked;
-    this.#end();
+    const track: TrackName = /trackID=1\b/.test(request.uri) ? 'audio' : 'video';
+    if (track === 'audio' && !stream.audio) return this.#reply(request, '404 Not Found', []);
+    const delivery = await this.#open(transport);
+    if (delivery === undefined) return this.#reply(request, '461 Unsupported Transport', []);
+    if (this.#tracks.size === 0 && !this.host.admit()) {
+      delivery.close();
+      return this.#reply(request, '453 Not Enough Bandwidth', []);
+    }
+    if (this.#stream !== undefined && this.#stream !== stream) this.#end();
+    this.#tracks.get(track)?.close();
+    this.#tracks.set(track, delivery);
     this.#stream = stream;
-    const answer = `RTP/AVP/TCP;unicast;interleaved=${String(this.#channel)}-${String(this.#channel + 1)}`;
-    this.#reply(request, '200 OK', [`Transport: ${answer}`, this.#sessionHeader()]);
+    return this.#reply(request, '200 OK', [`Transport: ${delivery.header}`, this.#sessionHeader()]);
   }
 
-  #play(request: Request): void {
+  /** The first transport of the client's list that this camera has. */
+  async #open(wanted: string): Promise<Delivery | undefined> {
+    const { transport, address } = this.host;
+    for (const one of wanted.split(',')) {
+      if (/RTP\/AVP\/TCP/i.test(one) && transport !== 'udp') {
+        const asked = Number(/interleaved=(\d{1,3})/i.exec(one)?.[1] ?? '0');
+        return tcpDelivery(this.socket, asked > 254 ? 0 : asked, this.host.perPacketWrites);
+      }
+      const ports = /client_port=(\d{1,5})-(\d{1,5})/i.exec(one);
+      if (/^RTP\/AVP(?:\/UDP)?(?:;|$)/i.test(one.trim()) && ports !== null && transport !== 'tcp') {
+        return udpDelivery(address, this.socket.remoteAddress ?? '', [Number(ports[1]), Number(ports[2])]);
+      }
+    }
+    return undefined;
+  }
+
+  async #play(request: Request): Promise<void> {
     if (this.#stream === undefined) return this.#reply(request, '455 Method Not Valid in This State', []);
-    this.#reply(request, '200 OK', [this.#sessionHeader(), 'Range: npt=now-', `RTP-Info: url=${request.uri}`]);
+    await this.#reply(request, '200 OK', [this.#sessionHeader(), 'Range: npt=now-', `RTP-Info: url=${request.uri}`]);
     if (this.#playing) return;
     this.#playing = true;
     this.#waitsForKey = this.host.join === 'key';
@@ -181,10 +237,13 @@ export class RtspConnection implements Viewer {
     return `Session: ${this.#session};timeout=${String(this.host.sessionTimeoutSeconds)}`;
   }
 
-  #reply(request: Request, status: string, headers: readonly string[], body = ''): void {
+  async #reply(request: Request, status: string, headers: readonly string[], body = ''): Promise<void> {
     const lines = [`RTSP/1.0 ${status}`, `CSeq: ${request.headers.get('cseq') ?? '0'}`, ...headers];
     if (body !== '') lines.push(`Content-Length: ${String(Buffer.byteLength(body))}`);
-    this.socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`);
+    const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`);
+    const { socket, host } = this;
+    const is = { slow: () => host.faults.slow, alive: () => !socket.destroyed };
+    await trickle(host.clock, text, (bytes) => socket.write(bytes), is);
   }
 }
 

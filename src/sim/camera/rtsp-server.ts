@@ -4,17 +4,21 @@ import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import type { LiveStream } from './live-stream.js';
 import type { DigestServer } from './login.js';
+import type { CameraFaults } from './options.js';
 import { RtspConnection, type RtspHost } from './rtsp-connection.js';
 
 export interface RtspServerOptions {
   clock: Clock;
   log: Log;
-  address: string;
+  /** Where it listens from the next start on. */
+  address: () => string;
   port: number;
   digest: DigestServer;
   /** By path, e.g. `/main`. */
   streams: ReadonlyMap<string, LiveStream>;
+  faults: Readonly<CameraFaults>;
   maxClients: number;
+  transport: 'tcp' | 'udp' | 'any';
   join: 'key' | 'any';
   perPacketWrites: boolean;
   maxQueuedBytes: number;
@@ -42,11 +46,16 @@ export class RtspServer {
 
   async start(): Promise<void> {
     const server = createServer((socket) => this.#accept(socket));
-    server.listen(this.#port, this.options.address);
+    server.listen(this.#port, this.options.address());
     await once(server, 'listening');
     this.#server = server;
     this.#port = (server.address() as AddressInfo).port;
     this.#stopChecks = this.options.clock.every(this.options.sessionTimeoutSeconds * 1000, () => this.#dropSilent());
+  }
+
+  /** Resets every connection; the camera itself goes on. */
+  reset(): void {
+    for (const connection of this.#connections.values()) connection.reset();
   }
 
   /** Breaks every connection without a farewell, as a power cut does. */
@@ -64,8 +73,10 @@ export class RtspServer {
     const { options } = this;
     const host: RtspHost = {
       ...options,
+      address: options.address(),
+      port: this.#port,
       find: (path) => options.streams.get(path),
-      describe: (stream) => sessionDescription(stream, options.address),
+      describe: (stream) => sessionDescription(stream, options.address()),
       admit: () => this.clients < options.maxClients,
       dropped: (reason) => options.log.info({ client: socket.remoteAddress, reason }, 'RTSP client dropped'),
     };
@@ -75,6 +86,7 @@ export class RtspServer {
 
   /** A client that showed no sign of life during a whole timeout is gone (RFC 2326 §12.37). */
   #dropSilent(): void {
+    if (this.options.faults.halfOpen) return;
     for (const connection of this.#connections.values()) {
       if (!connection.sawLife) connection.drop('no keep-alive');
       connection.sawLife = false;
@@ -82,15 +94,9 @@ export class RtspServer {
   }
 }
 
-/** SDP of one H.264 stream (RFC 8866; RFC 6184 §8.2.1 for the format parameters). */
+/** SDP of a stream (RFC 8866; format parameters: RFC 6184 §8.2.1, RFC 7798 §7.1; audio: RFC 3551 table 4). */
 export function sessionDescription(stream: LiveStream, address: string): string {
-  const [sps, ...rest] = stream.clip.parameterSets;
-  const sets = [sps, ...rest].filter((set) => set !== undefined);
-  const profile = Buffer.from(sps ?? [])
-    .subarray(1, 4)
-    .toString('hex')
-    .toUpperCase();
-  const sprop = sets.map((set) => Buffer.from(set).toString('base64')).join(',');
+  const { codec, fps } = stream.encoding;
   return [
     'v=0',
     `o=- 1 1 IN IP4 ${address}`,
@@ -99,10 +105,22 @@ export function sessionDescription(stream: LiveStream, address: string): string 
     't=0 0',
     'a=control:*',
     'm=video 0 RTP/AVP 96',
-    'a=rtpmap:96 H264/90000',
-    `a=fmtp:96 packetization-mode=1;profile-level-id=${profile};sprop-parameter-sets=${sprop}`,
-    `a=framerate:${String(stream.encoding.fps)}`,
+    `a=rtpmap:96 ${codec.toUpperCase()}/90000`,
+    `a=fmtp:96 ${formatParameters(stream)}`,
+    `a=framerate:${String(fps)}`,
     'a=control:trackID=0',
+    ...(stream.audio ? ['m=audio 0 RTP/AVP 0', 'a=rtpmap:0 PCMU/8000', 'a=control:trackID=1'] : []),
     '',
   ].join('\r\n');
+}
+
+function formatParameters({ clip, encoding }: LiveStream): string {
+  const base64 = (set: Uint8Array): string => Buffer.from(set).toString('base64');
+  if (encoding.codec === 'h265') {
+    const [vps, sps, ...pps] = clip.parameterSets.map(base64);
+    return `sprop-vps=${vps ?? ''};sprop-sps=${sps ?? ''};sprop-pps=${pps.join(',')}`;
+  }
+  const profile = Buffer.from(clip.parameterSets[0] ?? []).toString('hex', 1, 4);
+  const sets = clip.parameterSets.map(base64).join(',');
+  return `packetization-mode=1;profile-level-id=${profile.toUpperCase()};sprop-parameter-sets=${sets}`;
 }

@@ -7,7 +7,7 @@ export interface SoapRequest {
   /** Its namespace, as far as it is declared; the service it is meant for. */
   namespace: string;
   token: UsernameToken | undefined;
-  /** Text of the first element with this local name in the body. */
+  /** Text of the first element with this local name in the body; with `@` before it, of the first such attribute. */
   field(name: string): string | undefined;
 }
 
@@ -20,7 +20,9 @@ export function readSoap(xml: string): SoapRequest | undefined {
   const [, prefix, action, attributes] = first;
   const declaration = prefix === undefined ? /\sxmlns="([^"]*)"/ : new RegExp(`xmlns:${prefix}="([^"]*)"`);
   const namespace = declaration.exec(attributes ?? '')?.[1] ?? declaration.exec(xml)?.[1] ?? '';
-  return { action: action!, namespace, token: readToken(xml), field: (name) => elementText(body, name) };
+  const field = (name: string): string | undefined =>
+    name.startsWith('@') ? attributeText(body, name.slice(1)) : elementText(body, name);
+  return { action: action!, namespace, token: readToken(xml), field };
 }
 
 function readToken(xml: string): UsernameToken | undefined {
@@ -33,6 +35,11 @@ function readToken(xml: string): UsernameToken | undefined {
     nonce: elementText(token, 'Nonce') ?? '',
     created: elementText(token, 'Created') ?? '',
   };
+}
+
+function attributeText(xml: string, name: string): string | undefined {
+  const match = new RegExp(`\\s(?:[\\w-]+:)?${name}="([^"]*)"`).exec(xml);
+  return match === null ? undefined : unescapeXml(match[1]!);
 }
 
 export function elementText(xml: string, name: string): string | undefined {
@@ -57,6 +64,9 @@ const ENVELOPE =
   '<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" ' +
   'xmlns:tt="http://www.onvif.org/ver10/schema" xmlns:tds="http://www.onvif.org/ver10/device/wsdl" ' +
   'xmlns:trt="http://www.onvif.org/ver10/media/wsdl" xmlns:tr2="http://www.onvif.org/ver20/media/wsdl" ' +
+  'xmlns:tev="http://www.onvif.org/ver10/events/wsdl" xmlns:tmd="http://www.onvif.org/ver10/deviceIO/wsdl" ' +
+  'xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2" xmlns:wsa="http://www.w3.org/2005/08/addressing" ' +
+  'xmlns:tns1="http://www.onvif.org/ver10/topics" ' +
   'xmlns:ter="http://www.onvif.org/ver10/error">';
 
 export function soapAnswer(body: string): string {
