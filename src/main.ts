@@ -80,6 +80,7 @@ async function compose(base: Base): Promise<Agent> {
     store,
     onMotion: (event) => background(motion.take(event)),
     onRefused: (camera) => background(cameras.room.loginRefused(camera)),
+    admit: (camera) => cameras.admit(camera),
     onDisk: (disk) => background(store.kv.put({ key: EXPECTED_DISK, value: disk })),
     onDeath: fail,
   });
@@ -88,6 +89,7 @@ async function compose(base: Base): Promise<Agent> {
     store,
     recording,
     background,
+    onEvent: (event) => events.tell({ type: 'camera_event', data: event }),
     onChanged() {
       // The center hears of it with its next connection at the latest: no broker may hold up the recording.
       background(outside.refresh());
@@ -155,6 +157,7 @@ async function compose(base: Base): Promise<Agent> {
     reading,
   });
   await cameras.record();
+  cameras.start();
   await gate.note(STARTED);
   log.info({ key: state.signer.keyId }, 'the agent runs');
   return { ...doors, failed, stop };
@@ -182,8 +185,8 @@ async function compose(base: Base): Promise<Agent> {
       await recording.ring.clockTrust(source === 'center' ? 'ntp' : source);
     });
     const stopStatus = clock.every(STATUS_MS, () => events.tell({ type: 'status', data: assembleStatus(reading()) }));
-    cameras.start();
-    closing.add('periodic tasks', () => (stopTrust(), stopStatus(), cameras.stop()));
+    closing.add('periodic tasks', () => (stopTrust(), stopStatus()));
+    closing.add('the watch over the cameras', () => cameras.stop());
   }
 
   async function stop(): Promise<string[]> {

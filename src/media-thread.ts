@@ -5,9 +5,10 @@ import { ulid } from './base/ids.js';
 import { measureLoopDelay } from './base/loop-delay.js';
 import { createLog, Redactor } from './base/log.js';
 import { systemProcesses } from './base/processes.js';
+import { Questions } from './base/questions.js';
 import { onNotes, serve } from './base/rpc.js';
 import { createIngest } from './ingest/ingest.js';
-import type { IngestCamera } from './ingest/ports.js';
+import type { Admission, IngestCamera } from './ingest/ports.js';
 import { LiveFan, type LiveListener, type LiveMessage } from './ingest/live.js';
 import { BufferPool } from './media/buffers.js';
 import { Feed, type FeedAck } from './media/feed.js';
@@ -79,6 +80,8 @@ const sink: StreamSink = {
   },
 };
 
+const admissions = new Questions<Admission>();
+
 const ingest = createIngest({
   clock,
   processes,
@@ -88,6 +91,7 @@ const ingest = createIngest({
   pool,
   onStatus: (status) => tell('status', status),
   onRefused: (camera) => tell('refused', camera),
+  admit: (camera) => admissions.ask((ask) => tell('admit', { ask, camera })),
 });
 
 function setCameras(cameras: IngestCamera[]): void {
@@ -110,6 +114,7 @@ serve<MediaApi>(main, {
   setCameras,
   loopDelay: (ms) => measureLoopDelay(clock, ms),
   refuse: (camera) => ingest.refuse(camera),
+  admitted: ({ ask, admission }) => admissions.answer(ask, admission),
   async stop() {
     await ingest.stop();
     feed.flush();

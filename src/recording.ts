@@ -3,10 +3,10 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Clock } from './base/clock.js';
 import type { Closing } from './base/closing.js';
 import type { Remote } from './base/rpc.js';
-import { useThread } from './base/thread.js';
+import { useThread, type Thread } from './base/thread.js';
 import type { MotionEvent } from './contract/motion.js';
 import { LiveHub, type LiveMessage } from './ingest/live.js';
-import type { IngestStatus } from './ingest/ports.js';
+import type { Admission, IngestStatus } from './ingest/ports.js';
 import type { RingStatus } from './ring/types.js';
 import type { Settings } from './settings/table.js';
 import type { Store } from './store/client.js';
@@ -20,6 +20,8 @@ export interface RecordingOptions {
   onMotion: (event: MotionEvent) => void;
   /** A camera refused the password. */
   onRefused: (camera: string) => void;
+  /** Whether it is this camera that answers at its address; never rejects. */
+  admit: (camera: string) => Promise<Admission>;
   /** The ring records to this disk from now on. */
   onDisk: (disk: string) => void;
   /** A thread died: the agent must be started anew. */
@@ -63,7 +65,7 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
   );
   closing.add('the ring thread', () => ring.end());
   closing.add('the ring', () => ring.api.stop(undefined));
-  const media = useThread<MediaApi>(
+  const media: Thread<MediaApi> = useThread<MediaApi>(
     new Worker(new URL('./media-thread.js', import.meta.url), {
       workerData: mediaData(o.settings, channel.port1),
       transferList: [channel.port1],
@@ -78,6 +80,9 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
         live: (message: LiveMessage) => live.take(message),
         motion: o.onMotion,
         refused: o.onRefused,
+        async admit({ ask, camera }): Promise<void> {
+          await media.api.admitted({ ask, admission: await o.admit(camera) });
+        },
       }),
     },
   );

@@ -1,8 +1,9 @@
 import type { Clock } from './base/clock.js';
 import type { Log, Redactor } from './base/log.js';
 import { createCameras, type Cameras } from './cameras/cameras.js';
-import type { Camera } from './contract/camera.js';
-import type { IngestCamera } from './ingest/ports.js';
+import { errorMessage } from './base/errors.js';
+import type { Camera, CameraEvent } from './contract/camera.js';
+import type { Admission, IngestCamera } from './ingest/ports.js';
 import type { Recording } from './recording.js';
 import type { Settings } from './settings/table.js';
 import type { Store } from './store/client.js';
@@ -13,15 +14,19 @@ export interface SiteCamerasOptions {
   redactor: Redactor;
   settings: Settings;
   store: Store;
-  recording: Pick<Recording, 'keep' | 'media'>;
+  recording: Pick<Recording, 'keep' | 'media' | 'streams'>;
   /** Carries on in the background what may fail without harm. */
   background: (work: Promise<unknown>) => void;
   /** Cameras were adopted, changed or removed, and are recorded accordingly. */
   onChanged: () => void;
+  /** What a camera's own sensors tell. */
+  onEvent: (event: CameraEvent) => void;
 }
 
 /** A camera's clock drifts by seconds in a day; a wrong time zone stands out at once. */
 const CLOCKS_MS = 60_000;
+/** How soon a camera that gives no pictures is missed. */
+const MISSING_MS = 2_000;
 
 /** The cameras of the site, and that what is adopted is what is recorded. */
 export class SiteCameras {
@@ -29,10 +34,10 @@ export class SiteCameras {
   readonly #o: SiteCamerasOptions;
   #adopted: Camera[] = [];
   #clocks: ReadonlyMap<string, number> = new Map();
-  #stop = (): void => undefined;
+  #stops: (() => void)[] = [];
 
   constructor(options: SiteCamerasOptions) {
-    const { clock, log, redactor, settings, store, recording, background } = options;
+    const { clock, log, redactor, settings, store, recording, background, onEvent } = options;
     this.#o = options;
     this.room = createCameras({
       clock,
@@ -46,6 +51,7 @@ export class SiteCameras {
       onRefused: (refused) => {
         for (const camera of refused) background(recording.media.refuse(camera));
       },
+      onEvent,
     });
   }
 
@@ -59,13 +65,30 @@ export class SiteCameras {
   }
 
   start(): void {
-    this.#stop = this.#o.clock.every(CLOCKS_MS, async () => {
+    const { clock, recording, background } = this.#o;
+    const clocks = async (): Promise<void> => {
       this.#clocks = await this.room.clocks();
-    });
+    };
+    const missing = (): Promise<void> => {
+      const alive = recording.streams().filter((stream) => stream.state === 'recording');
+      return this.room.streaming(new Set(alive.map((stream) => stream.camera)));
+    };
+    this.#stops = [clock.every(CLOCKS_MS, clocks), clock.every(MISSING_MS, missing)];
+    background(this.room.start());
   }
 
-  stop(): void {
-    this.#stop();
+  async stop(): Promise<void> {
+    for (const stop of this.#stops) stop();
+    await this.room.stop();
+  }
+
+  /** Whether it is this camera that answers at its address. A question that fails is a no: the stream asks again. */
+  async admit(camera: string): Promise<Admission> {
+    try {
+      return await this.room.admit(camera);
+    } catch (error) {
+      return { ok: false, detail: errorMessage(error) };
+    }
   }
 
   /** Records what is adopted, and nothing else. */

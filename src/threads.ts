@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LoopDelay } from './base/loop-delay.js';
-import type { IngestCamera, IngestStatus } from './ingest/ports.js';
+import type { Admission, IngestCamera, IngestStatus } from './ingest/ports.js';
 import type { LiveMessage } from './ingest/live.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { TimeRange } from './contract/primitives.js';
@@ -23,6 +23,8 @@ export interface MediaApi {
   setCameras(cameras: IngestCamera[]): void;
   /** Somebody else's login to this camera was refused: no further one is tried until its credentials change. */
   refuse(camera: string): void;
+  /** The answer to note `admit`. */
+  admitted(answer: { ask: number; admission: Admission }): void;
   /** How late the thread answers, measured for so many ms. */
   loopDelay(ms: number): Promise<LoopDelay>;
   /** Ends every session; the last fragments are on their way to the ring when it resolves. */
@@ -36,6 +38,8 @@ export interface MediaNotes {
   live: LiveMessage;
   /** The camera refused the password: nobody may log in until it changes. */
   refused: string;
+  /** May the streams of this camera be opened? Answered by `admitted`. */
+  admit: { ask: number; camera: string };
 }
 
 /** One-way message to the media thread. */

@@ -63,12 +63,38 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     owner: o.owner,
     cameras: {
       list: () => o.cameras.list(),
-      scan: () => o.cameras.scan(),
+      scan: (options) => o.cameras.scan(options),
       discovered: () => o.cameras.discovered(),
       async add(request, by) {
         const added = await o.cameras.add(request);
         for (const { id } of added.cameras) await gate.note(configNote(by, 'camera.add', id));
         return added;
+      },
+      async replace(id, request, by) {
+        const added = await o.cameras.replace(id, request);
+        await gate.note(configNote(by, 'camera.replace', id));
+        return added;
+      },
+      async password(id, credentials, by) {
+        await o.cameras.password(id, credentials);
+        await gate.note(configNote(by, 'camera.password', id));
+      },
+      async trust(id, by) {
+        const device = await o.cameras.trust(id);
+        await gate.note(configNote(by, 'camera.trust', id));
+        return device;
+      },
+      devices: () => o.cameras.devices(),
+      io: (id) => o.cameras.io(id),
+      async relay(id, relay, by) {
+        const result = await o.cameras.relay(id, relay);
+        await gate.note(configNote(by, 'camera.relay', id));
+        return result;
+      },
+      async tune(id, body, by) {
+        const changed = await o.cameras.tune(id, body);
+        await gate.note(configNote(by, 'camera.tune', id));
+        return changed;
       },
       test: (id) => o.cameras.test(id),
       async remove(id, by) {

@@ -89,6 +89,8 @@ export interface Endpoint {
   port: number;
   path: string;
   secure: boolean;
+  /** SHA-256 of the certificate that it must show over TLS; undefined: any. */
+  certificate?: string;
 }
 
 const DEVICE_PATH = '/onvif/device_service';

@@ -12,6 +12,8 @@ export interface AdoptionInput {
   connected: ConnectedDevice;
   /** Given by a person. */
   name: string | undefined;
+  /** A camera whose place, name and id the device's first camera takes. */
+  replaces?: Camera;
   /** Cameras adopted now. */
   adopted: readonly Camera[];
   /** Ids of all cameras that ever were. */
@@ -25,12 +27,15 @@ export function planAdoption(input: AdoptionInput): { device: Device; cameras: C
   const { endpointReference, endpoint, adopted } = input;
   const known = recognise({ ...info, endpointReference }, devicesOf(adopted));
   let number = nextNumber(input.everUsed);
+  const taken = new Set(adopted.map((camera) => camera.device.id));
   const device: Device = {
-    id: known?.id ?? deviceIdOf(number),
+    ...(known === undefined ? {} : { tuned: known.tuned }),
+    id: known?.id ?? freeDeviceId(input.replaces?.device.id ?? deviceIdOf(number), taken),
     endpointReference: endpointReference === '' ? (known?.endpointReference ?? '') : endpointReference,
     address: endpoint.host,
     xaddr: endpointUrl(endpoint),
     ...info,
+    ...(input.connected.certificate === undefined ? {} : { certificate: input.connected.certificate }),
   };
   const usable = channels.flatMap(({ source, offers }) => {
     const picked = pickStreams(offers);
@@ -42,7 +47,8 @@ export function planAdoption(input: AdoptionInput): { device: Device; cameras: C
     });
   }
   const cameras = usable.map(({ source, main, sub }, i): Camera => {
-    const before = adopted.find((camera) => camera.device.id === device.id && camera.channel === source);
+    const own = adopted.find((camera) => camera.device.id === device.id && camera.channel === source);
+    const before = own ?? (i === 0 ? input.replaces : undefined);
     return {
       id: before?.id ?? cameraIdOf(number++),
       name: cameraName(input, before, i, usable.length),
@@ -54,6 +60,13 @@ export function planAdoption(input: AdoptionInput): { device: Device; cameras: C
     };
   });
   return { device, cameras };
+}
+
+/** A new device in the place of another gets the old one's id with a number behind it. */
+function freeDeviceId(wanted: string, taken: ReadonlySet<string>): string {
+  let id = wanted;
+  for (let i = 2; taken.has(id); i++) id = `${wanted}-${String(i)}`;
+  return id;
 }
 
 const MAX_NAME = 80;

@@ -2,9 +2,10 @@ import type { Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Camera, CameraStream, Credentials } from '../contract/camera.js';
 import type { CameraTestBody } from '../contract/http.js';
-import { parseAddress } from './addresses.js';
+import { inspect } from './adopt-rtsp.js';
 import type { CameraDriver, ConnectedDevice } from './driver.js';
 import { fetchWithDigest } from './http-digest.js';
+import { endpointOf } from './locate.js';
 import { describeStream } from './rtsp-check.js';
 
 export type TestStep = CameraTestBody['steps'][number];
@@ -27,8 +28,8 @@ export interface CheckResult extends CameraTestBody {
 export async function checkCamera(deps: CheckDeps, camera: Camera, credentials: Credentials): Promise<CheckResult> {
   const steps: TestStep[] = [];
   const { run, refused } = stepRunner(deps.clock, steps);
-  const address = parseAddress(camera.device.xaddr);
-  const endpoint = { ...address, port: address.port ?? 80 };
+  if (camera.device.xaddr === '') return checkStreams(deps, camera, credentials, steps, { run, refused });
+  const endpoint = endpointOf(camera.device);
   const device: { connected?: ConnectedDevice } = {};
   await run('reach', async () => {
     await deps.driver.greet(endpoint);
@@ -52,6 +53,28 @@ export async function checkCamera(deps: CheckDeps, camera: Camera, credentials: 
   return { ok: steps.every((step) => step.ok), steps, login };
 }
 
+/** Of a camera that was added by its stream addresses alone. */
+async function checkStreams(
+  deps: CheckDeps,
+  camera: Camera,
+  credentials: Credentials,
+  steps: TestStep[],
+  { run, refused }: ReturnType<typeof stepRunner>,
+): Promise<CheckResult> {
+  for (const [name, stream] of [
+    ['main stream', camera.main],
+    ['sub stream', camera.sub],
+  ] as const) {
+    if (stream === null) continue;
+    await run(name, async () => {
+      const { codec, width, height } = await inspect(deps.clock, stream.uri, camera.device.address, credentials);
+      return `${codec.toUpperCase()} ${String(width)}x${String(height)}`;
+    });
+  }
+  const ok = steps.every((step) => step.ok);
+  return { ok, steps, login: refused() ? 'refused' : ok ? 'accepted' : undefined };
+}
+
 type Step = () => string | Promise<string>;
 
 /** Runs steps until one fails in a way that makes the rest senseless or harmful. */
@@ -60,8 +83,9 @@ function stepRunner(
   steps: TestStep[],
 ): { run: (name: string, step: Step) => Promise<void>; refused: () => boolean } {
   let refused = false;
+  let over = false;
   const run = async (name: string, step: Step): Promise<void> => {
-    if (refused) return;
+    if (over) return;
     const start = clock.monotonic();
     const ms = (): number => Math.round(clock.monotonic() - start);
     try {
@@ -69,7 +93,8 @@ function stepRunner(
       steps.push({ name, ok: true, detail, fix: null, ms: ms() });
     } catch (error) {
       const known = error instanceof BluelightError ? error : undefined;
-      refused = known?.code === 'CAMERA_REFUSED';
+      refused ||= known?.code === 'CAMERA_REFUSED';
+      over = refused || known?.code === 'CAMERA_CERTIFICATE';
       steps.push({ name, ok: false, detail: errorMessage(error), fix: known?.fix ?? null, ms: ms() });
     }
   };
@@ -126,6 +151,12 @@ async function checkSnapshot(
 ): Promise<string> {
   const uri = await connected.snapshotUri(camera.main.profile);
   if (uri === undefined) return 'the camera offers none';
-  const { type, bytes } = await fetchWithDigest(deps.clock, uri, credentials, MAX_SNAPSHOT_BYTES);
+  const { type, bytes } = await fetchWithDigest(
+    deps.clock,
+    uri,
+    credentials,
+    MAX_SNAPSHOT_BYTES,
+    camera.device.certificate,
+  );
   return `${type}, ${String(Math.round(bytes.length / 1000))} kB`;
 }

@@ -47,6 +47,15 @@ export class CameraDiscovery {
     return mergeHeard(heard, interfaces, this.options.allowLoopback);
   }
 
+  /** One quick round, 2 s: for a camera that is missed, whose answer is known. */
+  async look(interfaces: readonly CameraInterface[]): Promise<Omit<Discovered, 'adopted'>[]> {
+    const heard: Heard[] = [];
+    const links = interfaces.filter((one, i) => interfaces.findIndex((other) => other.name === one.name) === i);
+    const hear = (one: Heard): void => void (heard.length < MAX_HEARD && heard.push(one));
+    await Promise.all(links.map((link) => this.#probe(this.#first, link, ROUND_LISTEN_MS, hear)));
+    return mergeHeard(heard, interfaces, this.options.allowLoopback);
+  }
+
   async #rounds(link: CameraInterface, hear: (one: Heard) => void): Promise<void> {
     const { clock } = this.options;
     const rounds = Array.from({ length: ROUNDS }, async (_, i) => {

@@ -5,6 +5,7 @@ import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Credentials } from '../contract/camera.js';
 import { authorization, chooseTerms, parseChallenges } from '../media/rtsp-auth.js';
+import { pinnedAgent } from './reply-guard.js';
 
 const FETCH_MS = 8_000;
 
@@ -18,13 +19,14 @@ export async function fetchWithDigest(
   url: string,
   credentials: Credentials,
   maxBytes: number,
+  certificate?: string,
 ): Promise<{ type: string; bytes: Buffer }> {
   const stop = new AbortController();
   const late = (): BluelightError => {
     stop.abort();
     return unreachable(`did not send the file within ${String(FETCH_MS / 1000)} s`);
   };
-  return withDeadline(clock, FETCH_MS, fetchOnce(url, credentials, maxBytes, stop.signal), late);
+  return withDeadline(clock, FETCH_MS, fetchOnce(url, credentials, maxBytes, stop.signal, certificate), late);
 }
 
 async function fetchOnce(
@@ -32,8 +34,9 @@ async function fetchOnce(
   { username, password }: Credentials,
   maxBytes: number,
   signal: AbortSignal,
+  certificate: string | undefined,
 ): Promise<{ type: string; bytes: Buffer }> {
-  const first = await get(url, undefined, signal);
+  const first = await get(url, undefined, signal, certificate);
   if (first.statusCode !== 401) return readAnswer(first, maxBytes);
   first.destroy();
   const { terms, clearOnly } = chooseTerms(parseChallenges(challengesOf(first)), false);
@@ -50,7 +53,7 @@ async function fetchOnce(
     count: 1,
     cnonce: randomBytes(8).toString('hex'),
   });
-  const second = await get(url, header, signal);
+  const second = await get(url, header, signal, certificate);
   if (second.statusCode === 401 || second.statusCode === 403) {
     second.destroy();
     throw new BluelightError('CAMERA_REFUSED', 'the camera refused user name and password', {
@@ -65,17 +68,27 @@ function challengesOf(response: IncomingMessage): string[] {
   return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'www-authenticate');
 }
 
-function get(url: string, login: string | undefined, signal: AbortSignal): Promise<IncomingMessage> {
-  const send = url.startsWith('https:') ? httpsRequest : httpRequest;
+function get(
+  url: string,
+  login: string | undefined,
+  signal: AbortSignal,
+  certificate: string | undefined,
+): Promise<IncomingMessage> {
+  const secure = url.startsWith('https:');
+  const send = secure ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = send(url, {
-      agent: false,
+      agent: secure ? pinnedAgent(certificate) : false,
       signal,
       rejectUnauthorized: false,
       headers: login === undefined ? {} : { Authorization: login },
     });
     request.on('response', resolve);
-    request.on('error', (error) => reject(unreachable(`broke the connection: ${errorMessage(error)}`, error)));
+    request.on('error', (error) =>
+      reject(
+        error instanceof BluelightError ? error : unreachable(`broke the connection: ${errorMessage(error)}`, error),
+      ),
+    );
     request.end();
   });
 }

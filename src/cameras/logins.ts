@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
-import { BluelightError } from '../base/errors.js';
+import { BluelightError, errorCode } from '../base/errors.js';
 import type { Credentials } from '../contract/camera.js';
+import type { Login } from './driver.js';
 
 /** Cameras lock an account for about half an hour; trying on keeps it locked. */
 const LOCK_MS = 35 * 60_000;
@@ -14,6 +15,14 @@ interface Refusal {
   print: string;
 }
 
+export interface Attempt<T> {
+  credentials: Credentials;
+  by: 'agent' | 'person';
+  /** Calls `accepted` as soon as the device has let it in. */
+  work: (login: Login) => Promise<T>;
+  onRefused: () => Promise<void>;
+}
+
 /** A person who says so may try the same password once more: the account may have been switched on meanwhile. */
 const MAX_TRIES_BY_PERSON = 2;
 
@@ -23,6 +32,7 @@ const MAX_TRIES_BY_PERSON = 2;
  */
 export class LoginLedger {
   readonly #refusals = new Map<string, Refusal[]>();
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(private readonly clock: Clock) {}
 
@@ -38,6 +48,37 @@ export class LoginLedger {
     if (oldest !== undefined && recent.length >= MAX_REFUSED) {
       const fix = 'check the password on the camera itself meanwhile';
       throw held(`it refused ${String(recent.length)} logins`, this.#minutesLeft(oldest), fix);
+    }
+  }
+
+  /**
+   * Runs what logs in, with the books kept about it. One after the other until each is let in: two that start together
+   * would both be refused.
+   * @throws BluelightError CAMERA_LOGIN_HELD, and what `work` throws
+   */
+  async run<T>(device: string, attempt: Attempt<T>): Promise<T> {
+    const { credentials, by, work, onRefused } = attempt;
+    const before = this.#turns.get(device);
+    let release: () => void = () => undefined;
+    const turn = new Promise<void>((resolve) => (release = resolve));
+    this.#turns.set(device, turn);
+    try {
+      await before;
+      this.check(device, credentials, by);
+      const accepted = (): void => {
+        this.accepted(device);
+        release();
+      };
+      return await work({ ...credentials, accepted });
+    } catch (error) {
+      if (errorCode(error) === 'CAMERA_REFUSED') {
+        this.refused(device, credentials);
+        await onRefused();
+      }
+      throw error;
+    } finally {
+      release();
+      if (this.#turns.get(device) === turn) this.#turns.delete(device);
     }
   }
 

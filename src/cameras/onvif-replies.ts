@@ -1,3 +1,4 @@
+import type { Endpoint } from './addresses.js';
 import { child, descendants, plainText, textAt, type XmlNode } from './xml.js';
 import type { DeviceInfo } from './driver.js';
 import type { StreamOffer } from './pick-streams.js';
@@ -39,24 +40,54 @@ export function readMac(reply: XmlNode): string {
   return digits.length === 12 ? digits.match(/../g)!.join(':') : '';
 }
 
-/** Paths of the media services (GetServices, or GetCapabilities of older devices). */
-export function readServicePaths(reply: XmlNode): { media?: string; media2?: string } {
-  const found: { media?: string; media2?: string } = {};
-  for (const service of descendants(reply, 'Service')) {
-    const path = pathOf(textAt(service, 'XAddr'));
-    const namespace = textAt(service, 'Namespace');
-    if (path !== undefined && /\/ver10\/media\/wsdl/.test(namespace)) found.media ??= path;
-    if (path !== undefined && /\/ver20\/media\/wsdl/.test(namespace)) found.media2 ??= path;
-  }
-  const media = descendants(reply, 'Capabilities').map((one) => textAt(one, 'Media', 'XAddr'))[0];
-  if (media !== undefined && media !== '') found.media ??= pathOf(media);
-  return found;
+export type ServiceName = 'device' | 'media' | 'media2' | 'deviceio' | 'events';
+
+/** Where a service is on the camera itself. */
+export interface ServicePlace {
+  path: string;
+  port: number;
 }
 
-function pathOf(xaddr: string): string | undefined {
+const NAMESPACES: readonly [ServiceName, RegExp][] = [
+  ['media', /\/ver10\/media\/wsdl/],
+  ['media2', /\/ver20\/media\/wsdl/],
+  ['deviceio', /\/ver10\/deviceIO\/wsdl/i],
+  ['events', /\/ver10\/events\/wsdl/],
+];
+
+/** The services of a device (GetServices, or GetCapabilities of older ones), all moved to the device itself. */
+export function readServices(reply: XmlNode, endpoint: Endpoint): Partial<Record<ServiceName, ServicePlace>> {
+  const found: Partial<Record<ServiceName, ServicePlace>> = {};
+  for (const service of descendants(reply, 'Service')) {
+    const place = readPlace(textAt(service, 'XAddr'), endpoint);
+    const name = NAMESPACES.find(([, pattern]) => pattern.test(textAt(service, 'Namespace')))?.[0];
+    if (place !== undefined && name !== undefined) found[name] ??= place;
+  }
+  const capabilities = descendants(reply, 'Capabilities')[0];
+  const older = (...path: string[]): ServicePlace | undefined => readPlace(textAt(capabilities, ...path), endpoint);
+  const media = older('Media', 'XAddr');
+  const events = older('Events', 'XAddr');
+  const deviceio = older('Extension', 'DeviceIO', 'XAddr');
+  return {
+    ...(media === undefined ? {} : { media }),
+    ...(events === undefined ? {} : { events }),
+    ...(deviceio === undefined ? {} : { deviceio }),
+    ...found,
+  };
+}
+
+/**
+ * An address that a camera names for a service of its own, without its host: no request follows it elsewhere. Its port
+ * counts only where the host is the right one; behind address translation it belongs to the inside.
+ */
+export function readPlace(xaddr: string, endpoint: Endpoint): ServicePlace | undefined {
   if (!URL.canParse(xaddr)) return undefined;
   const url = new URL(xaddr);
-  return url.pathname + url.search;
+  const secure = url.protocol === 'https:';
+  if (!secure && url.protocol !== 'http:') return undefined;
+  const own = url.hostname.replace(/^\[|\]$/g, '') === endpoint.host && secure === endpoint.secure;
+  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
+  return { path: url.pathname + url.search, port: own ? port : endpoint.port };
 }
 
 export type ProfileOffer = Omit<StreamOffer, 'uri'> & { source: string };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cameraId, slug } from './primitives.js';
+import { cameraId, slug, utc } from './primitives.js';
 
 export const cameraStream = z.object({
   /** Without credentials. */
@@ -18,13 +18,26 @@ export const device = z.object({
   endpointReference: z.string(),
   /** Host or IP that answered. */
   address: z.string(),
-  /** ONVIF device service. */
+  /** ONVIF device service; empty for a camera that was added by the address of its stream alone. */
   xaddr: z.string(),
   make: z.string(),
   model: z.string(),
   firmware: z.string(),
   serial: z.string(),
   mac: z.string(),
+  /** SHA-256 of the TLS certificate that it showed first; another one is refused until a person accepts it. */
+  certificate: z.string().optional(),
+  /** What was changed on it with a person's consent; undone when it is removed. */
+  tuned: z
+    .object({
+      /** By profile: pictures from key frame to key frame as they were. */
+      gops: z.record(z.string(), z.number().int()),
+      /** The box keeps its clock. */
+      clock: z.boolean(),
+      /** Its clock minus true time when it was first set, ms. */
+      clockOffsetMs: z.number().int().nullable(),
+    })
+    .optional(),
 });
 export type Device = z.infer<typeof device>;
 
@@ -40,6 +53,39 @@ export const camera = z.object({
   addedAt: z.number().int(),
 });
 export type Camera = z.infer<typeof camera>;
+
+/** What a camera's own sensors tell. */
+export const cameraEvent = z.object({
+  /** Null: the device does not say which of its cameras. */
+  camera: cameraId.nullable(),
+  device: slug,
+  kind: z.enum(['motion', 'tamper', 'input', 'relay', 'health', 'other']),
+  /** As the camera names it, without prefixes: `VideoSource/MotionAlarm`. */
+  topic: z.string(),
+  /** Token of the video source, the input or the relay. */
+  source: z.string(),
+  active: z.boolean(),
+  /** The state at the time of the subscription, no change. */
+  initial: z.boolean(),
+  at: utc,
+});
+export type CameraEvent = z.infer<typeof cameraEvent>;
+
+/** Who tells of motion: the camera itself as well, or only its pictures (and why). */
+export const eventSource = z.object({ by: z.enum(['camera', 'pixels']), detail: z.string() });
+export type EventSource = z.infer<typeof eventSource>;
+
+/** How the box stands with a device. */
+export const deviceStatus = z.object({
+  device,
+  cameras: z.array(cameraId),
+  /** `auth_failed`: no login is tried until it gets another password; `lost`: looked for. */
+  link: z.enum(['ok', 'auth_failed', 'lost']),
+  detail: z.string(),
+  fix: z.string(),
+  events: eventSource,
+});
+export type DeviceStatus = z.infer<typeof deviceStatus>;
 
 /** Sealed in state.db; in memory only with those who log in to the camera. */
 export interface Credentials {
@@ -58,8 +104,8 @@ export const discovered = z.object({
   adopted: z.boolean(),
   /** False: it answered, but from an address that no interface of the box can reach. */
   reachable: z.boolean(),
-  /** Which package heard it. */
-  heardBy: z.array(z.enum(['onvif', 'node-onvif'])),
+  /** Which package heard it; `scan`: it answered none, but has an RTSP port. */
+  heardBy: z.array(z.enum(['onvif', 'node-onvif', 'scan'])),
 });
 export type Discovered = z.infer<typeof discovered>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { camera, discovered, device, streamStatus } from './camera.js';
+import { camera, cameraEvent, discovered, device, deviceStatus, streamStatus } from './camera.js';
 import { clip, priority } from './clip.js';
 import { coverageGap, coverageSpan } from './coverage.js';
 import { motionEvent } from './motion.js';
@@ -101,8 +101,10 @@ export const discoveryBody = z.object({
 export type DiscoveryBody = z.infer<typeof discoveryBody>;
 
 export const addDeviceBody = z.object({
-  /** Host, IP or ONVIF device service URL of the camera. */
+  /** Host, IP or ONVIF device service URL of the camera; or the `rtsp://` address of its main stream. */
   address: z.string().trim().min(1).max(300),
+  /** Address of the substream, beside an `rtsp://` address. */
+  sub: z.string().trim().max(300).optional(),
   username: z.string().max(100).default(''),
   password: z.string().max(200).default(''),
   /** Of the camera; several channels get a number behind it. Make and model if absent. */
@@ -110,6 +112,35 @@ export const addDeviceBody = z.object({
 });
 export type AddDeviceBody = z.infer<typeof addDeviceBody>;
 export const addedDeviceBody = z.object({ device, cameras: z.array(camera) });
+
+export const scanQuery = z.object({
+  /** Also look for open RTSP and ONVIF ports in the camera subnets. */
+  ports: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((text) => text === 'true'),
+});
+export const credentialsBody = z.object({ username: z.string().max(100), password: z.string().max(200) });
+export type CredentialsBody = z.infer<typeof credentialsBody>;
+export const devicesBody = z.object({ devices: z.array(deviceStatus) });
+export const deviceIoBody = z.object({
+  relays: z.array(z.object({ token: z.string(), service: z.enum(['device', 'deviceio']) })),
+  inputs: z.array(z.string()),
+});
+export const relayBody = z.object({ relay: z.string().min(1).max(100), active: z.boolean() });
+export type RelayBody = z.infer<typeof relayBody>;
+/** `confirmed`: the camera told the state afterwards; false where it tells none. */
+export const relayResultBody = z.object({ confirmed: z.boolean() });
+export const tuneBody = z.object({
+  /** The technician allows the box to change settings of the camera itself. */
+  consent: z.literal(true),
+  /** A key frame a second in the substream. */
+  gop: z.boolean().default(false),
+  /** The box sets the camera's clock and keeps it. */
+  clock: z.boolean().default(false),
+});
+export type TuneBody = z.infer<typeof tuneBody>;
+export const tuneResultBody = z.object({ changed: z.array(z.string()) });
 
 export const cameraTestBody = z.object({
   ok: z.boolean(),
@@ -218,6 +249,7 @@ export const pageEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('motion'), data: motionEvent }),
   z.object({ type: z.literal('clip'), data: clip }),
   z.object({ type: z.literal('cameras'), data: z.object({}) }),
+  z.object({ type: z.literal('camera_event'), data: cameraEvent }),
 ]);
 export type PageEvent = z.infer<typeof pageEvent>;
 

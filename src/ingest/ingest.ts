@@ -115,7 +115,8 @@ export class Ingest {
     stream: IngestStream,
     logins: CameraLogins,
   ): StreamSupervisor | undefined {
-    const { clock, log, sink, fragmentMs, pool, random = Math.random, onStatus, onRefused } = this.#deps;
+    const { clock, log, sink, fragmentMs, pool, random = Math.random } = this.#deps;
+    const { onStatus, onRefused, admit } = this.#deps;
     const status = { stream: id, camera: camera.id, role: stream.role };
     try {
       const url = parseSource(stream.uri);
@@ -129,6 +130,7 @@ export class Ingest {
         log,
         limits: this.#limits,
         random,
+        admit: admit === undefined ? undefined : () => admit(camera.id),
         onStatus: (now) => onStatus?.(now),
         onRefused: () => onRefused?.(camera.id),
       });

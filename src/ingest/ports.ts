@@ -48,6 +48,9 @@ export const DEFAULT_LIMITS: IngestLimits = {
   noKeyMs: 10_000,
 };
 
+/** Whether a camera's streams may be opened now, and if not why. */
+export type Admission = { ok: true } | { ok: false; detail: string };
+
 export interface IngestDeps {
   clock: Clock;
   processes: Processes;
@@ -64,6 +67,8 @@ export interface IngestDeps {
   /** Where fragments get their memory from, if somebody gives it back. */
   pool?: BufferPool;
   onStatus?: (status: IngestStatus) => void;
+  /** Asked before every session: after an outage another camera may have the address. */
+  admit?: (camera: string) => Promise<Admission>;
   /** The camera refused the password: whoever else logs in to it must stop too. */
   onRefused?: (camera: string) => void;
 }

@@ -4,7 +4,7 @@ import { BluelightError, errorMessage, isAbort } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { GapReason } from '../media/stream.js';
 import { BUSY_RETRY_MS, type CameraLogins } from './logins.js';
-import type { EndCause, Engine, EngineEnd, EngineName, IngestLimits, IngestStatus } from './ports.js';
+import type { Admission, EndCause, Engine, EngineEnd, EngineName, IngestLimits, IngestStatus } from './ports.js';
 import type { EngineSource } from './ports.js';
 import { RateLimit } from './rate.js';
 import type { Track } from './track.js';
@@ -21,6 +21,8 @@ export interface SupervisorOptions {
   log: Log;
   limits: IngestLimits;
   random: () => number;
+  /** Whether it is this camera that answers. */
+  admit?: (() => Promise<Admission>) | undefined;
   onStatus: (status: IngestStatus) => void;
   onRefused: () => void;
 }
@@ -135,6 +137,9 @@ export class StreamSupervisor {
     const login = await logins.enter(signal, () => this.#waitForLogin());
     try {
       if (!track.recording && this.#attempt === 0) this.#show('starting', '');
+      const { admit } = this.#options;
+      const admission = admit === undefined ? undefined : await unlessAborted(admit(), signal);
+      if (admission?.ok === false) return { cause: 'offline', detail: admission.detail, busy: false, goodMs: 0 };
       track.begin(engine.name);
       let goodSince: number | undefined;
       const session = new WatchedSession(this.#options, engine, source, {
@@ -204,5 +209,20 @@ export class StreamSupervisor {
     const same = Object.entries(next).every(([key, value]) => this.#status[key as keyof IngestStatus] === value);
     this.#status = next;
     if (!same) this.#options.onStatus(next);
+  }
+}
+
+/** Rejects with AbortError as soon as the signal says so; the work goes on, its result is dropped. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

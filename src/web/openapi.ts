@@ -25,6 +25,8 @@ const NAMED: Record<string, z.ZodType> = {
   Device: camera.device,
   StreamStatus: camera.streamStatus,
   Discovered: camera.discovered,
+  DeviceStatus: camera.deviceStatus,
+  CameraEvent: camera.cameraEvent,
   Discovery: http.discoveryBody,
   CameraTest: http.cameraTestBody,
   Coverage: coverage.streamCoverage,

@@ -1,17 +1,20 @@
-import type { Camera, Device } from '../contract/camera.js';
+import type { Camera, Device, DeviceStatus } from '../contract/camera.js';
 import type { Clip, SignedManifest } from '../contract/clip.js';
 import type { StreamCoverage } from '../contract/coverage.js';
 import type { Grant } from '../contract/grant.js';
 import type {
   AddDeviceBody,
   CameraTestBody,
+  CredentialsBody,
   DiscoveryBody,
   LocalRole,
   MakeClipBody,
   PageEvent,
   QueueBody,
+  RelayBody,
   StatusBody,
   ThreadsBody,
+  TuneBody,
 } from '../contract/http.js';
 import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
@@ -52,9 +55,19 @@ export interface WebPorts {
 export interface CamerasPort {
   list(): Camera[] | Promise<Camera[]>;
   /** Starts a search; returns at once. Finding goes on in the background. */
-  scan(): Promise<void>;
+  scan(options: { ports: boolean }): Promise<void>;
   discovered(): DiscoveryBody | Promise<DiscoveryBody>;
   add(request: AddDeviceBody, by: Party): Promise<{ device: Device; cameras: Camera[] }>;
+  /** Puts another device in the place of a camera. */
+  replace(camera: string, request: AddDeviceBody, by: Party): Promise<{ device: Device; cameras: Camera[] }>;
+  password(camera: string, credentials: CredentialsBody, by: Party): Promise<void>;
+  /** Accepts the certificate that the camera shows now. */
+  trust(camera: string, by: Party): Promise<Device>;
+  devices(): Promise<DeviceStatus[]>;
+  io(camera: string): Promise<{ relays: { token: string; service: 'device' | 'deviceio' }[]; inputs: string[] }>;
+  relay(camera: string, relay: RelayBody, by: Party): Promise<{ confirmed: boolean }>;
+  /** What was changed on the camera, in words. */
+  tune(camera: string, body: TuneBody, by: Party): Promise<string[]>;
   test(camera: string): Promise<CameraTestBody>;
   remove(camera: string, by: Party): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { silentLog, Redactor } from '../../src/base/log.js';
-import type { Camera, Credentials } from '../../src/contract/camera.js';
+import type { Camera, Credentials, EventSource } from '../../src/contract/camera.js';
 import { createCameras, type Cameras, type CamerasDeps } from '../../src/cameras/cameras.js';
 import { clock } from '../sim-camera/rig.js';
 
@@ -9,6 +9,10 @@ export interface Box {
   sealed: Map<string, Credentials>;
   changes: Camera[][];
   refused: string[][];
+  /** Who told of motion, as it changed. */
+  sources: EventSource[];
+  /** The same tables for another box. */
+  tables: Pick<CamerasDeps, 'cameras' | 'credentials'>;
 }
 
 /** The room with its tables in memory; everything else is real. */
@@ -18,7 +22,8 @@ export function box(overrides: Partial<CamerasDeps> = {}): Box {
   const removed = new Map<string, string>();
   const changes: Camera[][] = [];
   const refused: string[][] = [];
-  const cameras = createCameras({
+  const sources: EventSource[] = [];
+  const deps: CamerasDeps = {
     clock,
     log: silentLog,
     redactor: new Redactor(),
@@ -42,7 +47,10 @@ export function box(overrides: Partial<CamerasDeps> = {}): Box {
     },
     onChanged: (list) => changes.push(list),
     onRefused: (ids) => refused.push(ids),
+    onSource: (_device, source) => sources.push(source),
     ...overrides,
-  });
-  return { cameras, stored, sealed, changes, refused };
+  };
+  const cameras = createCameras(deps);
+  const tables = { cameras: deps.cameras, credentials: deps.credentials };
+  return { cameras, stored, sealed, changes, refused, sources, tables };
 }

@@ -180,6 +180,23 @@ export class FakeBox implements WebPorts {
     scan: async (): Promise<void> => {
       this.scans++;
     },
+    replace: () => this.cameras.add({ address: '192.168.1.81', password: '' }),
+    password: () => Promise.resolve(),
+    trust: () => Promise.resolve(this.cameras.list()[0]!.device),
+    devices: () =>
+      Promise.resolve([
+        {
+          device: this.cameras.list()[0]!.device,
+          cameras: ['front'],
+          link: 'ok' as const,
+          detail: '',
+          fix: '',
+          events: { by: 'camera' as const, detail: '' },
+        },
+      ]),
+    io: () => Promise.resolve({ relays: [{ token: 'relay_1', service: 'deviceio' as const }], inputs: ['input_1'] }),
+    relay: () => Promise.resolve({ confirmed: true }),
+    tune: () => Promise.resolve(['the clock of front is set and kept by the box']),
     discovered: () => ({
       running: false,
       finishedAt: toUtc(Date.now()),

@@ -113,7 +113,9 @@ export class OnvifServer {
       if ('xml' in verdict) return this.#send(response, 200, soapAnswer(verdict.xml));
       return this.#send(response, 500, soapFault('Receiver', 'ter:Action', verdict.fault));
     }
-    const make = answersFor(soap.namespace)[soap.action];
+    // Relay actions bear the device service's namespace also on DeviceIO; only their address tells.
+    const namespace = path === SERVICES.deviceio.path ? SERVICES.deviceio.namespace : soap.namespace;
+    const make = answersFor(namespace)[soap.action];
     if (make === undefined) {
       const reason = 'optional action not implemented';
       return this.#send(response, 500, soapFault('Receiver', 'ter:ActionNotSupported', reason));

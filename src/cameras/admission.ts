@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { withDeadline, type Clock } from '../base/clock.js';
+import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
+import type { Camera, Device } from '../contract/camera.js';
+import type { DeviceInfo } from './driver.js';
+import { referenceKey } from './discovery.js';
+
+/** Whether a camera's streams may be recorded now under its name. */
+export type Admission = { ok: true } | { ok: false; other: boolean; detail: string };
+
+export interface AdmissionDeps {
+  clock: Clock;
+  /** EndpointReference of whoever answers at this address; no login. */
+  referenceAt: (host: string) => Promise<string | undefined>;
+  /** Who answers, at the price of one login. */
+  identify: (device: Device) => Promise<DeviceInfo>;
+  /** The device was met, with its traits as they are now. */
+  onMet: (device: Device, info: DeviceInfo) => Promise<void>;
+}
+
+/** Both streams of a camera come back together. */
+const VALID_MS = 10_000;
+/** ONVIF comes up later than video on some cameras; on few it never comes back. */
+const UNPROVEN_MS = 20_000;
+const CONNECT_MS = 2_000;
+
+/**
+ * Proves who answers at a camera's address before anything is recorded under its name: after an outage another camera
+ * may have the address. First what costs no login, so that a stranger never sees this camera's password.
+ */
+export class Admissions {
+  readonly #valid = new Map<string, number>();
+  readonly #asked = new Map<string, Promise<Admission>>();
+  /** Since when a device gives video but does not say who it is. */
+  readonly #unproven = new Map<string, number>();
+
+  constructor(private readonly deps: AdmissionDeps) {}
+
+  /** The device was just logged in to and recognised. */
+  met(device: string): void {
+    this.#valid.set(device, this.deps.clock.monotonic());
+    this.#unproven.delete(device);
+  }
+
+  forget(device: string): void {
+    this.#valid.delete(device);
+  }
+
+  /** `alike`: another adopted device cannot be told apart from this one by make, model, serial and hardware address. */
+  async admit(camera: Camera, alike: boolean): Promise<Admission> {
+    const { device } = camera;
+    // Added by its stream address alone: nobody can say who it is.
+    if (device.xaddr === '') return { ok: true };
+    const met = this.#valid.get(device.id);
+    if (met !== undefined && this.deps.clock.monotonic() - met < VALID_MS) return { ok: true };
+    const running = this.#asked.get(device.id);
+    if (running !== undefined) return running;
+    const asking = this.#ask(camera, alike);
+    this.#asked.set(device.id, asking);
+    try {
+      return await asking;
+    } finally {
+      this.#asked.delete(device.id);
+    }
+  }
+
+  async #ask({ device, main }: Camera, alike: boolean): Promise<Admission> {
+    // Whoever is switched off is not asked who it is.
+    if (!(await this.#givesVideo(main.uri))) {
+      this.#unproven.delete(device.id);
+      return { ok: false, other: false, detail: 'the camera does not answer' };
+    }
+    const reference = await this.deps.referenceAt(device.address);
+    if (reference !== undefined && device.endpointReference !== '') {
+      if (referenceKey(reference) !== referenceKey(device.endpointReference)) return stranger();
+    } else if (alike) {
+      return { ok: false, other: false, detail: 'two cameras look the same; this one does not say which it is' };
+    }
+    try {
+      const info = await this.deps.identify(device);
+      if (!isSame(device, info)) return stranger();
+      this.met(device.id);
+      await this.deps.onMet(device, info);
+      return { ok: true };
+    } catch (error) {
+      const code = errorCode(error);
+      if (code !== 'CAMERA_UNREACHABLE' && code !== 'CAMERA_INVALID') {
+        const fix = error instanceof BluelightError && error.fix !== undefined ? `; ${error.fix}` : '';
+        return { ok: false, other: false, detail: `${errorMessage(error)}${fix}` };
+      }
+      return this.#withoutProof(device, errorMessage(error));
+    }
+  }
+
+  /** A camera whose ONVIF stays silent while it gives video is recorded after a while: footage counts more. */
+  #withoutProof(device: Device, why: string): Admission {
+    const now = this.deps.clock.monotonic();
+    const since = this.#unproven.get(device.id) ?? now;
+    this.#unproven.set(device.id, since);
+    if (now - since >= UNPROVEN_MS) return { ok: true };
+    return { ok: false, other: false, detail: `it gives video, but does not say who it is: ${why}` };
+  }
+
+  async #givesVideo(uri: string): Promise<boolean> {
+    const url = new URL(uri);
+    const socket = connect(url.port === '' ? 554 : Number(url.port), url.hostname.replace(/^\[|\]$/g, ''));
+    try {
+      const late = (): BluelightError => new BluelightError('CAMERA_UNREACHABLE', 'no connection');
+      await withDeadline(this.deps.clock, CONNECT_MS, once(socket, 'connect'), late);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.on('error', () => undefined);
+      socket.destroy();
+    }
+  }
+}
+
+function stranger(): Admission {
+  return { ok: false, other: true, detail: 'another device answers at its address; it is being looked for' };
+}
+
+/**
+ * Whether this can be the adopted device. Firmware may be new; where the hardware address is the same, so may the names
+ * of make and model.
+ */
+export function isSame(device: Device, info: DeviceInfo): boolean {
+  const bothMacs = device.mac !== '' && info.mac !== '';
+  if (bothMacs && device.mac !== info.mac) return false;
+  if (device.serial !== info.serial) return false;
+  return bothMacs || (device.make === info.make && device.model === info.model);
+}
+
+/** Whether two devices cannot be told apart by what they say of themselves after a login. */
+export function looksAlike(a: Device, b: Device): boolean {
+  return a.id !== b.id && isSame(a, b);
+}
