@@ -80,7 +80,7 @@ async function compose(base: Base): Promise<Agent> {
     store,
     onMotion: (event) => background(motion.take(event)),
     onRefused: (camera) => background(cameras.room.loginRefused(camera)),
-    admit: (camera) => cameras.admit(camera),
+    admit: (camera, sinceMono) => cameras.admit(camera, sinceMono),
     onDisk: (disk) => background(store.kv.put({ key: EXPECTED_DISK, value: disk })),
     onDeath: fail,
   });

@@ -91,7 +91,7 @@ const ingest = createIngest({
   pool,
   onStatus: (status) => tell('status', status),
   onRefused: (camera) => tell('refused', camera),
-  admit: (camera) => admissions.ask((ask) => tell('admit', { ask, camera })),
+  admit: (camera, sinceMono) => admissions.ask((ask) => tell('admit', { ask, camera, sinceMono })),
 });
 
 function setCameras(cameras: IngestCamera[]): void {

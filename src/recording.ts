@@ -21,7 +21,7 @@ export interface RecordingOptions {
   /** A camera refused the password. */
   onRefused: (camera: string) => void;
   /** Whether it is this camera that answers at its address; never rejects. */
-  admit: (camera: string) => Promise<Admission>;
+  admit: (camera: string, sinceMono: number) => Promise<Admission>;
   /** The ring records to this disk from now on. */
   onDisk: (disk: string) => void;
   /** A thread died: the agent must be started anew. */
@@ -80,8 +80,8 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
         live: (message: LiveMessage) => live.take(message),
         motion: o.onMotion,
         refused: o.onRefused,
-        async admit({ ask, camera }): Promise<void> {
-          await media.api.admitted({ ask, admission: await o.admit(camera) });
+        async admit({ ask, camera, sinceMono }): Promise<void> {
+          await media.api.admitted({ ask, admission: await o.admit(camera, sinceMono) });
         },
       }),
     },

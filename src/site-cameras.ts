@@ -83,9 +83,9 @@ export class SiteCameras {
   }
 
   /** Whether it is this camera that answers at its address. A question that fails is a no: the stream asks again. */
-  async admit(camera: string): Promise<Admission> {
+  async admit(camera: string, sinceMono: number): Promise<Admission> {
     try {
-      return await this.room.admit(camera);
+      return await this.room.admit(camera, sinceMono);
     } catch (error) {
       return { ok: false, detail: errorMessage(error) };
     }

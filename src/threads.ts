@@ -39,7 +39,7 @@ export interface MediaNotes {
   /** The camera refused the password: nobody may log in until it changes. */
   refused: string;
   /** May the streams of this camera be opened? Answered by `admitted`. */
-  admit: { ask: number; camera: string };
+  admit: { ask: number; camera: string; sinceMono: number };
 }
 
 /** One-way message to the media thread. */

@@ -31,15 +31,15 @@ const CONNECT_MS = 2_000;
  */
 export class Admissions {
   readonly #valid = new Map<string, number>();
-  readonly #asked = new Map<string, Promise<Admission>>();
+  readonly #asked = new Map<string, { atMono: number; answer: Promise<Admission> }>();
   /** Since when a device gives video but does not say who it is. */
   readonly #unproven = new Map<string, number>();
 
   constructor(private readonly deps: AdmissionDeps) {}
 
-  /** The device was just logged in to and recognised. */
-  met(device: string): void {
-    this.#valid.set(device, this.deps.clock.monotonic());
+  /** The device was logged in to and recognised; the asking began at this time. */
+  met(device: string, atMono: number): void {
+    this.#valid.set(device, atMono);
     this.#unproven.delete(device);
   }
 
@@ -47,25 +47,30 @@ export class Admissions {
     this.#valid.delete(device);
   }
 
-  /** `alike`: another adopted device cannot be told apart from this one by make, model, serial and hardware address. */
-  async admit(camera: Camera, alike: boolean): Promise<Admission> {
+  /**
+   * `sinceMono`: when the camera was last seen to be itself; only a proof that was begun after that counts, since the
+   * address may have changed hands in a moment. `alike`: another adopted device cannot be told apart from this one by
+   * make, model, serial and hardware address.
+   */
+  async admit(camera: Camera, alike: boolean, sinceMono: number): Promise<Admission> {
     const { device } = camera;
     // Added by its stream address alone: nobody can say who it is.
     if (device.xaddr === '') return { ok: true };
-    const met = this.#valid.get(device.id);
-    if (met !== undefined && this.deps.clock.monotonic() - met < VALID_MS) return { ok: true };
+    const now = this.deps.clock.monotonic();
+    const met = this.#valid.get(device.id) ?? -Infinity;
+    if (met >= sinceMono && now - met < VALID_MS) return { ok: true };
     const running = this.#asked.get(device.id);
-    if (running !== undefined) return running;
-    const asking = this.#ask(camera, alike);
+    if (running !== undefined && running.atMono >= sinceMono) return running.answer;
+    const asking = { atMono: now, answer: this.#ask(camera, alike, now) };
     this.#asked.set(device.id, asking);
     try {
-      return await asking;
+      return await asking.answer;
     } finally {
-      this.#asked.delete(device.id);
+      if (this.#asked.get(device.id) === asking) this.#asked.delete(device.id);
     }
   }
 
-  async #ask({ device, main }: Camera, alike: boolean): Promise<Admission> {
+  async #ask({ device, main }: Camera, alike: boolean, atMono: number): Promise<Admission> {
     // Whoever is switched off is not asked who it is.
     if (!(await this.#givesVideo(main.uri))) {
       this.#unproven.delete(device.id);
@@ -80,7 +85,7 @@ export class Admissions {
     try {
       const info = await this.deps.identify(device);
       if (!isSame(device, info)) return stranger();
-      this.met(device.id);
+      this.met(device.id, atMono);
       await this.deps.onMet(device, info);
       return { ok: true };
     } catch (error) {

@@ -158,9 +158,12 @@ export class Cameras {
     return { ...result, ok: result.ok && login !== 'refused' };
   }
 
-  /** Whether this camera's streams may be opened now: it is itself that answers, and no login is held. */
-  admit(id: string): Promise<Admission> {
-    return this.#keeper.admit(id);
+  /**
+   * Whether this camera's streams may be opened now: it is itself that answers, and no login is held.
+   * @param sinceMono when it was last seen to be itself (monotonic ms, which all threads share)
+   */
+  admit(id: string, sinceMono = -Infinity): Promise<Admission> {
+    return this.#keeper.admit(id, sinceMono);
   }
 
   /** Which cameras give pictures now; who gives none is looked for at other addresses. To be called every few seconds. */

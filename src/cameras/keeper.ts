@@ -78,13 +78,13 @@ export class Keeper {
     await this.#events?.stop();
   }
 
-  async admit(id: string): Promise<Admission> {
+  async admit(id: string, sinceMono: number): Promise<Admission> {
     const { desk } = this.deps;
     const cameras = await desk.list();
     const camera = cameras.find((one) => one.id === id);
     if (camera === undefined) return { ok: false, other: false, detail: 'the camera was removed' };
     const alike = devicesOf(cameras).some((one) => looksAlike(one, camera.device));
-    const admission = await this.#admissions.admit(camera, alike);
+    const admission = await this.#admissions.admit(camera, alike, sinceMono);
     // It need not have been missed for long: another has its address.
     if (!admission.ok && admission.other) this.#missed.set(camera.device.id, -Infinity);
     return admission;
@@ -146,6 +146,7 @@ export class Keeper {
   async #follow(device: Device, adopted: readonly Camera[], found: ReturnType<KeeperDeps['look']>): Promise<void> {
     const { clock, log, arp, desk, driver } = this.deps;
     const cameras = adopted.filter((camera) => camera.device.id === device.id);
+    const asked = clock.monotonic();
     try {
       const moved = await follow(
         {
@@ -159,7 +160,7 @@ export class Keeper {
       );
       if (moved === undefined) return;
       log.warn({ device: device.id, from: device.address, to: moved[0]?.device.address }, 'the camera has moved');
-      this.#admissions.met(device.id);
+      this.#admissions.met(device.id, asked);
       this.#missed.delete(device.id);
       await desk.moved(moved);
     } catch (error) {

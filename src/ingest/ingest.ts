@@ -130,7 +130,7 @@ export class Ingest {
         log,
         limits: this.#limits,
         random,
-        admit: admit === undefined ? undefined : () => admit(camera.id),
+        admit: admit === undefined ? undefined : (since) => admit(camera.id, since),
         onStatus: (now) => onStatus?.(now),
         onRefused: () => onRefused?.(camera.id),
       });

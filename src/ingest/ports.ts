@@ -67,8 +67,8 @@ export interface IngestDeps {
   /** Where fragments get their memory from, if somebody gives it back. */
   pool?: BufferPool;
   onStatus?: (status: IngestStatus) => void;
-  /** Asked before every session: after an outage another camera may have the address. */
-  admit?: (camera: string) => Promise<Admission>;
+  /** Asked before every session: after an outage another camera may have the address. With the end of the last session. */
+  admit?: (camera: string, sinceMono: number) => Promise<Admission>;
   /** The camera refused the password: whoever else logs in to it must stop too. */
   onRefused?: (camera: string) => void;
 }

@@ -22,7 +22,7 @@ export interface SupervisorOptions {
   limits: IngestLimits;
   random: () => number;
   /** Whether it is this camera that answers. */
-  admit?: (() => Promise<Admission>) | undefined;
+  admit?: ((sinceMono: number) => Promise<Admission>) | undefined;
   onStatus: (status: IngestStatus) => void;
   onRefused: () => void;
 }
@@ -63,6 +63,8 @@ export class StreamSupervisor {
   #running: Promise<void> | undefined;
   #engine = 0;
   #attempt = 0;
+  /** When the last session ended. */
+  #lostAt = -Infinity;
   /** Why the first engine is not used, if so. */
   #fallback = '';
 
@@ -138,7 +140,7 @@ export class StreamSupervisor {
     try {
       if (!track.recording && this.#attempt === 0) this.#show('starting', '');
       const { admit } = this.#options;
-      const admission = admit === undefined ? undefined : await unlessAborted(admit(), signal);
+      const admission = admit === undefined ? undefined : await unlessAborted(admit(this.#lostAt), signal);
       if (admission?.ok === false) return { cause: 'offline', detail: admission.detail, busy: false, goodMs: 0 };
       track.begin(engine.name);
       let goodSince: number | undefined;
@@ -150,6 +152,7 @@ export class StreamSupervisor {
         },
       });
       const end = await session.run(signal);
+      this.#lostAt = clock.monotonic();
       const goodMs = goodSince === undefined ? 0 : clock.monotonic() - goodSince;
       if (end.cause !== 'refused') return { ...end, busy: false, goodMs };
       const busy = login.refused(end.detail) === 'busy';

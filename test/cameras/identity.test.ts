@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { NO_FAULTS } from '../../src/sim/camera/options.js';
 import type { VirtualCamera, VirtualCameras } from '../../src/sim/camera/index.js';
-import { PASSWORD, start } from '../sim-camera/rig.js';
+import { clock, PASSWORD, start } from '../sim-camera/rig.js';
 import { box, type Box } from './rig.js';
 
 const TWIN = { serial: '123456', mac: '02:00:00:00:00:01', onvifPort: 18_080, rtspPort: 18_554 };
@@ -99,6 +99,20 @@ test('two cameras that swap addresses are never taken for each other', { timeout
     await b.move('127.0.0.86');
     await a.move('127.0.0.81');
     await b.move('127.0.0.82');
+  }
+});
+
+test('a proof from before the connection broke does not count', async () => {
+  await add(a);
+  await add(b);
+  expect(await mine.cameras.admit('cam-1')).toEqual({ ok: true });
+  await a.move('127.0.0.85');
+  await b.move('127.0.0.81');
+  try {
+    expect(await mine.cameras.admit('cam-1', clock.monotonic())).toMatchObject({ ok: false });
+  } finally {
+    await b.move('127.0.0.82');
+    await a.move('127.0.0.81');
   }
 });
 
