@@ -1,6 +1,6 @@
 import { Socket as UdpSocket } from 'node:dgram';
 import dns from 'node:dns';
-import { Socket } from 'node:net';
+import { isIP, Socket } from 'node:net';
 
 /** Where this process connects and sends to, and which names it looks up, from now on. */
 export class Destinations {
@@ -10,7 +10,8 @@ export class Destinations {
   constructor() {
     this.#wrap(Socket.prototype, 'connect', (args) => hostOfConnect(args));
     this.#wrap(UdpSocket.prototype, 'send', (args) => args.findLast((one): one is string => typeof one === 'string'));
-    this.#wrap(dns, 'lookup', (args) => (typeof args[0] === 'string' ? args[0] : undefined));
+    // An address needs no looking up: sockets ask for their own this way.
+    this.#wrap(dns, 'lookup', ([name]) => (typeof name === 'string' && isIP(name) === 0 ? name : undefined));
   }
 
   /** Those that are not allowed. */
