@@ -9,6 +9,7 @@ import { readCameraTime, readDeviceInfo, readServices, type ServiceName, type Se
 import { guardedAgent } from './reply-guard.js';
 import { descendants, parseXml, type XmlNode } from './xml.js';
 
+const DEVICE = 'http://www.onvif.org/ver10/device/wsdl';
 const CALL_MS = 8_000;
 /** Cameras take a login whose time is off by up to about 5 s; a smaller step of their clock cannot be why they refused. */
 const CLOCK_STEP_MS = 3_000;
@@ -131,13 +132,14 @@ export class OnvifSession {
   async findServices(): Promise<void> {
     let found: Partial<Record<ServiceName, ServicePlace>> = {};
     try {
-      found = readServices(await this.call('services', (done) => this.cam.getServices(false, done)), this.endpoint);
+      const body = '<IncludeCapability>false</IncludeCapability>';
+      found = readServices(await this.#askDevice('GetServices', body), this.endpoint);
     } catch (error) {
       // Devices older than GetServices know only GetCapabilities.
       this.rethrowIfFatal(error, 'GetServices');
     }
     if (found.media === undefined && found.media2 === undefined) {
-      found = readServices(await this.call('services', (done) => this.cam.getCapabilities(done)), this.endpoint);
+      found = readServices(await this.#askDevice('GetCapabilities', '<Category>All</Category>'), this.endpoint);
     }
     const { path, port } = this.endpoint;
     this.#services = { ...found, device: { path, port } };
@@ -151,6 +153,13 @@ export class OnvifSession {
     const code = errorCode(error);
     if (code === 'CAMERA_REFUSED' || code === 'CAMERA_UNREACHABLE' || code === 'CAMERA_CERTIFICATE') throw error;
     this.log.debug({ what, reason: errorMessage(error) }, 'the camera does not answer this call');
+  }
+
+  /** Asked by ourselves: the package takes the addresses in the reply apart, and may fail outside of our reach. */
+  #askDevice(action: string, inside: string): Promise<XmlNode> {
+    const { path, port } = this.endpoint;
+    const body = `<${action} xmlns="${DEVICE}">${inside}</${action}>`;
+    return this.ask({ step: 'services', place: { path, port }, action: `${DEVICE}/${action}`, body });
   }
 
   /** A request to the camera itself, whatever host it named for the service. */

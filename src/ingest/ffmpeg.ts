@@ -7,6 +7,7 @@ import { TIMESCALE } from '../media/stream.js';
 import { classifyEnd, isHarmless } from './complaint.js';
 import { RateLimit } from './rate.js';
 import type { EndCause, Engine, EngineEnd, EngineEvents, EngineSession, EngineSource } from './ports.js';
+import { RedirectGuard } from './redirect-guard.js';
 import { encodeStrict, ffconcatScript } from './source.js';
 
 export interface FfmpegDeps {
@@ -41,6 +42,10 @@ const ARGS = [
   ...['-f', 'mp4', '-movflags', 'frag_every_frame+empty_moov+default_base_moof', 'pipe:1'],
 ];
 
+const LED: EngineEnd = {
+  cause: 'invalid',
+  detail: 'the camera wants to send us to another address; this is not followed',
+};
 const KEPT_LINES = 20;
 const STOP_GRACE_MS = 2_000;
 
@@ -83,13 +88,21 @@ class FfmpegSession implements EngineSession {
   }
 
   async #run(): Promise<EngineEnd> {
-    let script: string;
+    const { url, username, password } = this.#source;
+    const guard = await RedirectGuard.open(url);
     try {
-      script = ffconcatScript(this.#source.url, this.#source.username, this.#source.password, RTSP_OPTIONS);
+      const way = { ...url, host: '127.0.0.1', port: guard.port };
+      const end = await this.#converse(ffconcatScript(way, username, password, RTSP_OPTIONS));
+      return guard.led && this.#own === undefined ? LED : end;
     } catch (error) {
       if (!(error instanceof BluelightError)) throw error;
       return { cause: 'invalid', detail: `${error.message}; ${error.fix ?? ''}` };
+    } finally {
+      guard.close();
     }
+  }
+
+  async #converse(script: string): Promise<EngineEnd> {
     const process = this.#deps.processes.start({ command: 'ffmpeg', args: ARGS });
     this.#process = process;
     process.stdin.end(script);

@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { SourceUrl } from './source.js';
+
+/** Of what came before, so that nothing hides at the edge of two chunks. */
+const TAIL_BYTES = 512;
+
+/**
+ * The way of a foreign RTSP client to one camera and to nothing else: it connects here, what it says goes to the camera,
+ * and an answer that would lead it elsewhere (RFC 2326 §11.3 redirects; `source` of a UDP transport, §12.39) is not
+ * passed on but ends the connection. ffmpeg follows both without asking.
+ */
+export class RedirectGuard {
+  readonly #sockets = new Set<Socket>();
+  readonly #server: Server;
+  readonly #camera: Pick<SourceUrl, 'host' | 'port'>;
+  #tail = '';
+  /** The camera wanted to send the client to another address. */
+  led = false;
+
+  private constructor(camera: Pick<SourceUrl, 'host' | 'port'>) {
+    this.#camera = camera;
+    this.#server = createServer((client) => this.#accept(client));
+  }
+
+  static async open(camera: Pick<SourceUrl, 'host' | 'port'>): Promise<RedirectGuard> {
+    const guard = new RedirectGuard(camera);
+    guard.#server.listen(0, '127.0.0.1');
+    await once(guard.#server, 'listening');
+    return guard;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #accept(client: Socket): void {
+    this.#tail = '';
+    const { host, port } = this.#camera;
+    const camera = connect(port, host);
+    for (const [from, to] of [
+      [client, camera],
+      [camera, client],
+    ] as const) {
+      this.#sockets.add(from);
+      from.setNoDelay(true);
+      // How it ended is told by the client, which sees its connection end.
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        this.#sockets.delete(from);
+        to.destroy();
+      });
+    }
+    client.pipe(camera);
+    camera.on('data', (chunk: Buffer) => {
+      if (this.#leadsElsewhere(chunk)) {
+        this.led = true;
+        camera.destroy();
+      } else if (!client.write(chunk)) {
+        camera.pause();
+        client.once('drain', () => camera.resume());
+      }
+    });
+  }
+
+  #leadsElsewhere(chunk: Buffer): boolean {
+    const edge = this.#tail + chunk.toString('latin1', 0, TAIL_BYTES);
+    this.#tail = (chunk.length < TAIL_BYTES ? edge : chunk.toString('latin1', chunk.length - TAIL_BYTES)).slice(
+      -TAIL_BYTES,
+    );
+    const suspicious = chunk.length > TAIL_BYTES && (chunk.includes('RTSP/') || chunk.includes('ource='));
+    return leads(edge, this.#camera.host) || (suspicious && leads(chunk.toString('latin1'), this.#camera.host));
+  }
+}
+
+function leads(text: string, host: string): boolean {
+  if (/RTSP\/\S{0,16}[ \t]+[+0]*3\d\d/i.test(text)) return true;
+  for (const [line, source] of text.matchAll(/transport[ \t]*:[^\r\n]*?source=([^;,\s]+)[^\r\n]*/gi)) {
+    if (!/RTP\/AVP\/TCP/i.test(line) && source!.toLowerCase() !== host.toLowerCase()) return true;
+  }
+  return false;
+}
