@@ -14,6 +14,8 @@ export interface CenterReady {
 
 export interface CamerasReady {
   cameras: { id: string; address: string; xaddr: string; endpointReference: string; rtspPort: number }[];
+  /** With `--control-port`. */
+  controlPort?: number;
 }
 
 export interface AgentReady {

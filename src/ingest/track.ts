@@ -43,6 +43,7 @@ interface OpenRun {
   /** Wall minus monotonic time, as the run counts it. */
   wallBase: number;
   lastDts: number;
+  fragmentAt: number;
   /** Ticks between pictures. */
   step: number;
 }
@@ -72,6 +73,11 @@ export class Track {
 
   get format(): VideoFormat | undefined {
     return this.#format;
+  }
+
+  /** Monotonic ms at which the last fragment left for the disk, or the run began; undefined without a run. */
+  get lastFragmentAt(): number | undefined {
+    return this.#run?.fragmentAt;
   }
 
   get recording(): boolean {
@@ -200,6 +206,7 @@ export class Track {
       fragmenter: new Fragmenter({ targetMs: fragmentMs, pool }),
       wallBase,
       lastDts: -1,
+      fragmentAt: clock.monotonic(),
       step: 0,
     };
     this.#lastGap = undefined;
@@ -246,6 +253,7 @@ export class Track {
   }
 
   #deliver(run: OpenRun, fragment: Fragment): void {
+    run.fragmentAt = this.#options.clock.monotonic();
     this.#options.sink.fragment(this.#options.stream, run.id, fragment);
   }
 }

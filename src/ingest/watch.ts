@@ -6,6 +6,8 @@ export interface SessionView {
   openedAt: number;
   lastPictureAt: number | undefined;
   lastKeyAt: number | undefined;
+  /** When the last fragment left for the disk, or its run began; undefined without a run. */
+  lastFragmentAt: number | undefined;
   /** 0 while not measured. */
   fps: number;
   maxGopMs: number;
@@ -16,10 +18,13 @@ export interface SessionView {
 
 const WINDOW_SECONDS = 5;
 
-/** Silence longer than this is a stall: 30 pictures, at least 5 s (a hiccup of the network), at most a minute. */
-export function stallLimitMs(fps: number, limits: IngestLimits): number {
+/**
+ * Silence longer than this is a stall: 30 pictures, at least 5 s (a hiccup of the network), at most a minute. Never less
+ * than from key frame to key frame: a new session waits for so long before it records, so that it would lose more.
+ */
+export function stallLimitMs(fps: number, maxGopMs: number, limits: IngestLimits): number {
   if (fps <= 0) return limits.stallMs;
-  return Math.min(60_000, Math.max(Math.min(5_000, limits.stallMs), 30_000 / fps));
+  return Math.min(60_000, Math.max(Math.min(5_000, limits.stallMs), 30_000 / fps, maxGopMs));
 }
 
 /** Whether a session has to be ended, and why. Looks at pictures and bytes, never at the life of a process. */
@@ -33,8 +38,12 @@ export function judgeSession(view: SessionView, limits: IngestLimits): EngineEnd
     return late ? { cause: 'stalled', detail: 'connected, but no picture came' } : undefined;
   }
   const silentMs = now - lastPictureAt;
-  if (silentMs > stallLimitMs(view.fps, limits)) {
+  const stallMs = stallLimitMs(view.fps, view.maxGopMs, limits);
+  if (silentMs > stallMs) {
     return { cause: 'stalled', detail: `no picture for ${Math.round(silentMs / 1000)} s` };
+  }
+  if (view.lastFragmentAt !== undefined && now - view.lastFragmentAt > Math.max(limits.stallMs, stallMs)) {
+    return { cause: 'stalled', detail: 'pictures come, but nothing of them can be written: their times stand still' };
   }
   const withoutKeyMs = now - (view.lastKeyAt ?? openedAt);
   if (withoutKeyMs > Math.max(limits.noKeyMs, 3 * view.maxGopMs)) {

@@ -111,6 +111,7 @@ export class WatchedSession {
         openedAt,
         lastPictureAt: track.lastPictureAt,
         lastKeyAt: track.lastKeyAt,
+        lastFragmentAt: track.lastFragmentAt,
         fps: meter.fps,
         maxGopMs: meter.maxGopMs,
         windowBytes,

@@ -87,6 +87,7 @@ const calm: SessionView = {
   openedAt: 0,
   lastPictureAt: 99_900,
   lastKeyAt: 99_000,
+  lastFragmentAt: 99_500,
   fps: 15,
   maxGopMs: 2_000,
   windowBytes: 1_000,
@@ -105,6 +106,10 @@ test.each<[string, Partial<SessionView>, string | undefined]>([
   ['no key frame', { lastKeyAt: undefined }, 'invalid'],
   ['key frames stopped', { lastKeyAt: 80_000 }, 'invalid'],
   ['a long group of pictures is normal for some', { lastKeyAt: 80_000, maxGopMs: 8_000 }, undefined],
+  ['silence shorter than a group of pictures', { lastPictureAt: 91_000, maxGopMs: 10_000 }, undefined],
+  ['silence longer than a group of pictures', { lastPictureAt: 89_000, maxGopMs: 10_000 }, 'stalled'],
+  ['pictures of which nothing is written', { lastFragmentAt: 89_000 }, 'stalled'],
+  ['a fragment takes its time at one picture in ten seconds', { fps: 0.1, lastFragmentAt: 60_000 }, undefined],
   ['far too much data', { windowBytes: 100_000_000 }, 'invalid'],
   ['too much data over a window', { bytesPerSecond: 20_000_000 }, 'invalid'],
 ])('the watchdog on "%s"', (_name, change, cause) => {
@@ -112,7 +117,7 @@ test.each<[string, Partial<SessionView>, string | undefined]>([
 });
 
 test('the stall limit follows the frame rate between 5 s and a minute', () => {
-  expect([0, 0.1, 1, 3, 15, 60].map((fps) => stallLimitMs(fps, DEFAULT_LIMITS))).toEqual([
+  expect([0, 0.1, 1, 3, 15, 60].map((fps) => stallLimitMs(fps, 1_000, DEFAULT_LIMITS))).toEqual([
     10_000, 60_000, 30_000, 10_000, 5_000, 5_000,
   ]);
 });

@@ -8,13 +8,13 @@ const cameras = createCameras({
   clock: systemClock(),
   log: silentLog,
   redactor: new Redactor(),
-  interfaces: process.argv.slice(2),
+  interfaces: process.argv.slice(2).filter((word) => !word.startsWith('--')),
   allowLoopback: false,
   cameras: { ...none, save: () => Promise.resolve(), remove: () => Promise.resolve() },
   credentials: { get: () => Promise.resolve(null), put: () => Promise.resolve(), remove: () => Promise.resolve() },
 });
 const clock = systemClock();
 const started = clock.monotonic();
-const devices = await cameras.discover();
+const devices = await cameras.discover({ ports: process.argv.includes('--scan') });
 const interfaces = cameras.interfaces().map((one) => one.name);
 process.stdout.write(JSON.stringify({ ms: clock.monotonic() - started, interfaces, devices }));

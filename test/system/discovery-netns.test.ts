@@ -13,6 +13,7 @@ import type { Discovered } from '../../src/contract/camera.js';
 const NAMESPACES = ['bl-box', 'bl-east', 'bl-west', 'bl-net'];
 const EAST = Array.from({ length: 8 }, (_, i) => `10.77.0.${String(11 + i)}`);
 const WEST = Array.from({ length: 8 }, (_, i) => `10.78.0.${String(11 + i)}`);
+const FOREIGN = '192.168.199.64';
 const servers: ChildProcess[] = [];
 
 function ip(line: string): void {
@@ -38,8 +39,8 @@ function inside(space: string, program: string, args: string[]): ChildProcess {
   return spawn('ip', command, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
-async function serve(space: string, addresses: string[], loss = 0): Promise<void> {
-  const server = inside(space, 'camera-server.ts', [String(loss), ...addresses]);
+async function serve(space: string, addresses: string[], loss = 0, ...more: string[]): Promise<void> {
+  const server = inside(space, 'camera-server.ts', [String(loss), ...addresses, ...more]);
   servers.push(server);
   await once(server.stdout!, 'data');
 }
@@ -106,4 +107,38 @@ test('with 30 % of all probes and 30 % of all answers lost all 16 are found all 
   const { ms, devices } = await discover();
   expect(devices.map((device) => device.address)).toEqual([...EAST, ...WEST]);
   expect(ms).toBeLessThan(10_000);
+});
+
+test('hostile answers on both interfaces, with 30 % loss: no crash, no good camera lost, a recorder is one device', async () => {
+  await stopServers();
+  await Promise.all([serve('bl-east', EAST, 0.3, 'hostile=1', 'channels=4'), serve('bl-west', WEST, 0.3, 'hostile=1')]);
+  const { ms, devices } = await discover();
+  const good = devices.filter((device) => device.name.startsWith('cam-10-'));
+  expect(good.map((device) => device.address)).toEqual([...EAST, ...WEST]);
+  // What lies gets nobody anywhere: every address is that of the sender.
+  for (const { address, xaddrs } of devices) for (const xaddr of xaddrs) expect(new URL(xaddr).hostname).toBe(address);
+  expect(ms).toBeLessThan(10_000);
+});
+
+test('a camera of another subnet on the same wire is seen, and said to be unreachable', async () => {
+  await stopServers();
+  ip(`-n bl-east addr add ${FOREIGN}/24 dev br0`);
+  await serve('bl-east', [EAST[0]!, FOREIGN]);
+  const { devices } = await discover();
+  expect(devices.map(({ address, reachable }) => [address, reachable])).toEqual([
+    [EAST[0], true],
+    [FOREIGN, false],
+  ]);
+});
+
+test('cameras that answer no discovery are found by their ports when asked to', async () => {
+  await stopServers();
+  await Promise.all([serve('bl-east', EAST.slice(0, 3), 1), serve('bl-west', WEST.slice(0, 2), 0)]);
+  expect((await discover()).devices.map((device) => device.address)).toEqual(WEST.slice(0, 2));
+  const { devices } = await discover('--scan');
+  expect(devices.map(({ address, heardBy }) => [address, heardBy.includes('scan')])).toEqual([
+    ...WEST.slice(0, 2).map((address) => [address, false]),
+    ...EAST.slice(0, 3).map((address) => [address, true]),
+  ]);
+  expect(devices.at(-1)!.xaddrs).toEqual([`http://${EAST[2]!}:80/onvif/device_service`]);
 });
