@@ -156,6 +156,7 @@ async function compose(base: Base): Promise<Agent> {
     events,
     reading,
   });
+  await cameras.room.restore();
   await cameras.record();
   cameras.start();
   await gate.note(STARTED);

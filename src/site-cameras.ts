@@ -25,6 +25,7 @@ export interface SiteCamerasOptions {
 
 /** A camera's clock drifts by seconds in a day; a wrong time zone stands out at once. */
 const CLOCKS_MS = 60_000;
+const REFUSED = 'cameras.refused';
 /** How soon a camera that gives no pictures is missed. */
 const MISSING_MS = 2_000;
 
@@ -45,6 +46,13 @@ export class SiteCameras {
       redactor,
       cameras: store.cameras,
       credentials: store.credentials,
+      held: {
+        async load() {
+          const devices: unknown = await store.kv.get(REFUSED);
+          return Array.isArray(devices) ? devices.filter((one) => typeof one === 'string') : [];
+        },
+        save: (devices) => store.kv.put({ key: REFUSED, value: devices }),
+      },
       interfaces: settings['cameras.interfaces'],
       allowLoopback: settings['cameras.allow_loopback'],
       onChanged: () => background(this.record()),

@@ -76,9 +76,10 @@ export class Admissions {
       this.#unproven.delete(device.id);
       return { ok: false, other: false, detail: 'the camera does not answer' };
     }
-    const reference = await this.deps.referenceAt(device.address);
-    if (reference !== undefined && device.endpointReference !== '') {
-      if (referenceKey(reference) !== referenceKey(device.endpointReference)) return stranger();
+    const known = device.endpointReference;
+    const reference = known === '' ? undefined : await this.deps.referenceAt(device.address);
+    if (reference !== undefined) {
+      if (referenceKey(reference) !== referenceKey(known)) return stranger();
     } else if (alike) {
       return { ok: false, other: false, detail: 'two cameras look the same; this one does not say which it is' };
     }

@@ -22,7 +22,7 @@ import { CameraDiscovery, referenceKey } from './discovery.js';
 import type { CameraDriver, DeviceIo } from './driver.js';
 import { onvifDriver } from './onvif-driver.js';
 import { Keeper } from './keeper.js';
-import type { CameraTable, CredentialTable } from './ports.js';
+import type { CameraTable, CredentialTable, HeldTable } from './ports.js';
 import { scanSubnets } from './port-scan.js';
 import { Tuning } from './tuning.js';
 
@@ -35,6 +35,8 @@ export interface CamerasDeps {
   redactor: Redactor;
   cameras: CameraTable;
   credentials: CredentialTable;
+  /** Without it a restart forgets which devices refused us. */
+  held?: HeldTable;
   /** Interface names or addresses on which cameras are; empty: all but the default route's. */
   interfaces: readonly string[];
   allowLoopback: boolean;
@@ -85,6 +87,11 @@ export class Cameras {
 
   list(): Promise<Camera[]> {
     return this.deps.cameras.list();
+  }
+
+  /** Takes up what was known before the last stop. To be awaited before anything logs in to a camera. */
+  restore(): Promise<void> {
+    return this.#desk.restore();
   }
 
   /** Begins to keep the adopted cameras: their events, and whoever gets lost. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { BluelightError } from '../base/errors.js';
+import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Log, Redactor } from '../base/log.js';
 import type { Camera, Credentials, Device, Discovered } from '../contract/camera.js';
 import type { AddDeviceBody } from '../contract/http.js';
@@ -11,7 +11,7 @@ import type { CameraDriver, Login } from './driver.js';
 import { fetchWithDigest } from './http-digest.js';
 import { allowedHost, endpointOf, locate, type LocateDeps } from './locate.js';
 import { LoginLedger } from './logins.js';
-import type { CameraTable, CredentialTable } from './ports.js';
+import type { CameraTable, CredentialTable, HeldTable } from './ports.js';
 
 export interface DeskDeps {
   clock: Clock;
@@ -19,6 +19,7 @@ export interface DeskDeps {
   redactor: Redactor;
   cameras: CameraTable;
   credentials: CredentialTable;
+  held?: HeldTable;
   allowLoopback: boolean;
   resolve?: (host: string) => Promise<string>;
   onRefused?: (cameras: string[]) => void;
@@ -49,7 +50,16 @@ export class CameraDesk {
     private readonly state: DeskState,
   ) {
     this.driver = deps.driver;
-    this.#logins = new LoginLedger(deps.clock);
+    this.#logins = new LoginLedger(deps.clock, (devices) => void this.#keepHeld(devices));
+  }
+
+  /** What was refused before the agent started is refused still. To be called before anything logs in. */
+  async restore(): Promise<void> {
+    const held = new Set(await this.deps.held?.load());
+    for (const { device } of await this.list()) {
+      if (!held.delete(device.id)) continue;
+      this.#logins.refused(device.id, await this.credentialsOfDevice(device));
+    }
   }
 
   list(): Promise<Camera[]> {
@@ -182,6 +192,14 @@ export class CameraDesk {
   /** For those who look for a device. */
   get locating(): LocateDeps {
     return this.deps;
+  }
+
+  async #keepHeld(devices: string[]): Promise<void> {
+    try {
+      await this.deps.held?.save(devices);
+    } catch (error) {
+      this.deps.log.error({ reason: errorMessage(error) }, 'a refused login could not be noted');
+    }
   }
 
   #addDevice(request: AddDeviceBody, replaces: Camera | undefined): () => Promise<Adopted> {

@@ -122,6 +122,8 @@ export class EventWatch {
 
 function pauseMs(code: string | undefined, attempt: number, random?: () => number): number {
   if (code === 'CAMERA_NO_EVENTS') return NO_EVENTS_MS;
-  if (code === 'CAMERA_LOGIN_HELD' || code === 'CAMERA_REFUSED') return HELD_MS;
+  // A refusal of what was let in before comes from a clock that was set: the next login reads it anew, and whether one
+  // may be tried at all is decided there.
+  if (code === 'CAMERA_LOGIN_HELD') return HELD_MS;
   return backoffMs(attempt, RETRY, random);
 }

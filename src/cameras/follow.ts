@@ -23,6 +23,14 @@ export interface FollowDeps {
 
 /** Where a device that is lost may be now: by its EndpointReference, else by its hardware address. */
 export function candidates(device: Device, found: readonly Found[], arp: string): Found[] {
+  return named(device, found, arp).flatMap((one) => {
+    // What was spoken to over TLS is not spoken to without, only because somebody says that it is there.
+    const xaddrs = one.xaddrs.filter((xaddr) => device.certificate === undefined || xaddr.startsWith('https:'));
+    return xaddrs.length === 0 ? [] : [{ ...one, xaddrs }];
+  });
+}
+
+function named(device: Device, found: readonly Found[], arp: string): Found[] {
   const reference = device.endpointReference;
   if (reference !== '') {
     return found.filter(

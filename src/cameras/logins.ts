@@ -34,7 +34,11 @@ export class LoginLedger {
   readonly #refusals = new Map<string, Refusal[]>();
   readonly #turns = new Map<string, Promise<void>>();
 
-  constructor(private readonly clock: Clock) {}
+  constructor(
+    private readonly clock: Clock,
+    /** The devices of which a refusal stands are other ones now. */
+    private readonly onHeld: (devices: string[]) => void = () => undefined,
+  ) {}
 
   /** @throws BluelightError CAMERA_LOGIN_HELD if a login now could lock the device. */
   check(device: string, credentials: Credentials, by: 'agent' | 'person'): void {
@@ -85,10 +89,11 @@ export class LoginLedger {
   refused(device: string, credentials: Credentials): void {
     const refusal = { atMono: this.clock.monotonic(), print: fingerprint(credentials) };
     this.#refusals.set(device, [...this.#recent(device), refusal]);
+    this.onHeld([...this.#refusals.keys()]);
   }
 
   accepted(device: string): void {
-    this.#refusals.delete(device);
+    if (this.#refusals.delete(device)) this.onHeld([...this.#refusals.keys()]);
   }
 
   /** Whether logins of this device stand still. */

@@ -9,6 +9,12 @@ export interface CameraTable {
   names(): Promise<Record<string, string>>;
 }
 
+/** Devices whose last login was refused, kept over restarts: a box that starts again and again must not lock them. */
+export interface HeldTable {
+  load(): Promise<string[]>;
+  save(devices: string[]): Promise<void>;
+}
+
 /** Sealed at rest. Named `device:{id}`. */
 export interface CredentialTable {
   get(name: string): Promise<Credentials | null>;

@@ -126,6 +126,17 @@ test('a reboot of the camera costs its events for seconds only', async () => {
   camera.setMotion(1, false);
 });
 
+test('a clock of the camera that is set by hours interrupts its events for seconds, and costs no more than two logins', async () => {
+  await listenTo(camera);
+  const before = camera.logins().refused;
+  camera.setFaults({ clockOffsetMs: 7_200_000 });
+  camera.setMotion(1, true);
+  await until('the camera tells again', 20, () => told.some((event) => event.kind === 'motion' && event.active));
+  camera.setMotion(1, false);
+  await until('the end', 20, () => told.at(-1)?.kind === 'motion' && !told.at(-1)!.active);
+  expect(camera.logins().refused - before).toBeLessThanOrEqual(2);
+});
+
 test('a flood of changes comes down to a few a second', async () => {
   await listenTo(camera);
   camera.setFaults({ events: 'flood' });

@@ -136,7 +136,11 @@ test('a changed password costs one refused login, whoever asks; the new one two 
   await expect(mine.cameras.password('cam-1', wrong)).rejects.toMatchObject({ code: 'CAMERA_REFUSED' });
   await expect(mine.cameras.password('cam-1', wrong)).rejects.toMatchObject({ code: 'CAMERA_LOGIN_HELD' });
   expect(a.logins().refused - before).toBe(3);
+  // A restart forgets nothing of it, and the right one ends it.
   mine = box({ ...mine.tables });
+  await mine.cameras.restore();
+  expect(await mine.cameras.admit('cam-1')).toMatchObject({ ok: false });
+  expect(a.logins().refused - before).toBe(3);
   await mine.cameras.password('cam-1', { username: 'admin', password: 'changed-1' });
   expect(await mine.cameras.admit('cam-1')).toEqual({ ok: true });
   expect((await mine.cameras.devices())[0]!.link).toBe('ok');

@@ -12,13 +12,14 @@ export interface Box {
   /** Who told of motion, as it changed. */
   sources: EventSource[];
   /** The same tables for another box. */
-  tables: Pick<CamerasDeps, 'cameras' | 'credentials'>;
+  tables: Pick<CamerasDeps, 'cameras' | 'credentials' | 'held'>;
 }
 
 /** The room with its tables in memory; everything else is real. */
 export function box(overrides: Partial<CamerasDeps> = {}): Box {
   const stored = new Map<string, Camera>();
   const sealed = new Map<string, Credentials>();
+  const held: { devices: string[] } = { devices: [] };
   const removed = new Map<string, string>();
   const changes: Camera[][] = [];
   const refused: string[][] = [];
@@ -45,12 +46,16 @@ export function box(overrides: Partial<CamerasDeps> = {}): Box {
       put: ({ name, username, password }) => Promise.resolve(void sealed.set(name, { username, password })),
       remove: (name) => Promise.resolve(void sealed.delete(name)),
     },
+    held: {
+      load: () => Promise.resolve(held.devices),
+      save: (devices) => Promise.resolve(void (held.devices = devices)),
+    },
     onChanged: (list) => changes.push(list),
     onRefused: (ids) => refused.push(ids),
     onSource: (_device, source) => sources.push(source),
     ...overrides,
   };
   const cameras = createCameras(deps);
-  const tables = { cameras: deps.cameras, credentials: deps.credentials };
+  const tables = { cameras: deps.cameras, credentials: deps.credentials, held: deps.held };
   return { cameras, stored, sealed, changes, refused, sources, tables };
 }
