@@ -44,6 +44,7 @@ export async function hostileOnvif(host: string, random: Random): Promise<Hostil
     ...{ mac: '02:00:00:00:00:01', nowMs: () => clock.now(), setClock: () => undefined, setRelay: () => undefined },
     ...{ relays: [false], inputs: 1, relayService: 'deviceio', events: true },
     base: () => `http://${host}:${String(port)}`,
+    servicesBase: () => `http://${host}:${String(port)}`,
     profiles: (['main', 'sub'] as const).map((role) => ({
       ...{ token: role, channel: 1, role, encoding: SIZE, change: () => Promise.resolve() },
       streamUri: () => `rtsp://${host}/${role}`,

@@ -5,8 +5,9 @@ import type { CameraDriver, ChannelOffer, ConnectedDevice, Login } from './drive
 import { setClock, setSubGop, restoreGop } from './onvif-encoder.js';
 import { OnvifEvents } from './onvif-events.js';
 import { listIo, setRelay } from './onvif-io.js';
+import { getProfiles, getSnapshotUri, getStreamUri } from './onvif-media.js';
 import { readMac, readProfiles, readUri, type ProfileOffer } from './onvif-replies.js';
-import { escapeXml, OnvifSession } from './onvif-session.js';
+import { OnvifSession } from './onvif-session.js';
 import type { StreamOffer } from './pick-streams.js';
 
 /** ONVIF through the package `onvif`: it speaks SOAP and both ways of logging in, we read the replies. */
@@ -77,7 +78,7 @@ async function connect(session: OnvifSession): Promise<ConnectedDevice> {
 
 async function macOf(session: OnvifSession): Promise<string> {
   try {
-    return readMac(await session.call('network', (done) => session.cam.getNetworkInterfaces(done)));
+    return readMac(await session.askDevice('GetNetworkInterfaces'));
   } catch (error) {
     session.rethrowIfFatal(error, 'GetNetworkInterfaces');
     return '';
@@ -96,8 +97,7 @@ async function channelsOf(session: OnvifSession): Promise<ChannelOffer[]> {
 
 /** Media2 first, since H.265 is invisible in Media1; then Media1, since some cameras' Media2 is broken. */
 async function profilesOf(session: OnvifSession): Promise<ProfileOffer[]> {
-  const ask = async (): Promise<ProfileOffer[]> =>
-    readProfiles(await session.call('profiles', (done) => session.cam.getProfiles(done)));
+  const ask = async (): Promise<ProfileOffer[]> => readProfiles(await getProfiles(session));
   if (session.media2) {
     try {
       const profiles = await ask();
@@ -111,12 +111,8 @@ async function profilesOf(session: OnvifSession): Promise<ProfileOffer[]> {
 }
 
 async function streamUri(session: OnvifSession, profile: string): Promise<string | undefined> {
-  const profileToken = escapeXml(profile);
   try {
-    const reply = await session.call('stream', (done) =>
-      session.cam.getStreamUri({ protocol: 'RTSP', profileToken }, done),
-    );
-    const uri = readUri(reply);
+    const uri = readUri(await getStreamUri(session, profile));
     return uri === undefined ? undefined : pinToHost(uri, session.endpoint.host, ['rtsp']);
   } catch (error) {
     session.rethrowIfFatal(error, `GetStreamUri of ${profile}`);
@@ -125,8 +121,6 @@ async function streamUri(session: OnvifSession, profile: string): Promise<string
 }
 
 async function snapshotUri(session: OnvifSession, profile: string): Promise<string | undefined> {
-  const profileToken = escapeXml(profile);
-  const reply = await session.call('snapshot', (done) => session.cam.getSnapshotUri({ profileToken }, done));
-  const uri = readUri(reply);
+  const uri = readUri(await getSnapshotUri(session, profile));
   return uri === undefined ? undefined : pinToHost(uri, session.endpoint.host, ['http', 'https']);
 }

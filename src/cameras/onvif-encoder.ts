@@ -1,13 +1,9 @@
 import { BluelightError } from '../base/errors.js';
+import { getProfiles, SCHEMA, setVideoEncoder } from './onvif-media.js';
 import { escapeXml, type OnvifSession } from './onvif-session.js';
 import { child, descendants, textAt, type XmlNode } from './xml.js';
 
 const DEVICE = 'http://www.onvif.org/ver10/device/wsdl';
-const NAMESPACES = {
-  media: 'http://www.onvif.org/ver10/media/wsdl',
-  media2: 'http://www.onvif.org/ver20/media/wsdl',
-} as const;
-
 /** Sets the device's clock to a time in UTC, set by hand (ONVIF Core, SetSystemDateAndTime). */
 export async function setClock(session: OnvifSession, ms: number): Promise<void> {
   const when = new Date(ms);
@@ -22,8 +18,6 @@ export async function setClock(session: OnvifSession, ms: number): Promise<void>
       `<DaylightSavings>false</DaylightSavings><UTCDateTime>${time}${date}</UTCDateTime></SetSystemDateAndTime>`,
   });
 }
-
-const SCHEMA = 'http://www.onvif.org/ver10/schema';
 
 /** Pictures from key frame to key frame. */
 export interface GopChange {
@@ -52,8 +46,9 @@ interface Encoder {
 }
 
 async function encoderOf(session: OnvifSession, profile: string): Promise<Encoder> {
-  const reply = await session.call('profiles', (done) => session.cam.getProfiles(done));
-  const found = descendants(reply, 'Profiles').find((one) => one.attributes.get('token') === profile);
+  const found = descendants(await getProfiles(session), 'Profiles').find(
+    (one) => one.attributes.get('token') === profile,
+  );
   const parts = child(found, 'Configurations') ?? found;
   const node = child(parts, 'VideoEncoderConfiguration') ?? child(parts, 'VideoEncoder');
   if (node === undefined) throw new BluelightError('CAMERA_INVALID', 'the camera does not show how it encodes');
@@ -63,16 +58,7 @@ async function encoderOf(session: OnvifSession, profile: string): Promise<Encode
 
 /** Sends the camera its own configuration back with nothing but the GOP changed. */
 async function writeGop(session: OnvifSession, { node }: Encoder, gov: number): Promise<void> {
-  const service = session.media2 ? 'media2' : 'media';
-  const namespace = NAMESPACES[service];
-  const configuration = rewrite(node, gov, service === 'media2');
-  const persist = service === 'media' ? '<ForcePersistence>true</ForcePersistence>' : '';
-  await session.ask({
-    step: 'encoder',
-    place: session.service(service)!,
-    action: `${namespace}/SetVideoEncoderConfiguration`,
-    body: `<SetVideoEncoderConfiguration xmlns="${namespace}">${configuration}${persist}</SetVideoEncoderConfiguration>`,
-  });
+  await setVideoEncoder(session, rewrite(node, gov, session.media2));
 }
 
 function rewrite(node: XmlNode, gov: number, asAttribute: boolean): string {

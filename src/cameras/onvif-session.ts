@@ -16,8 +16,6 @@ const CLOCK_STEP_MS = 3_000;
 
 /** What is set and used of the package's object beyond its published types. */
 interface CamInternals {
-  uri?: Record<string, { path: string }>;
-  media2Support?: boolean;
   timeShift?: number;
   _envelopeHeader(open?: boolean): string;
   _envelopeFooter(): string;
@@ -48,6 +46,7 @@ export class OnvifSession {
   /** Ends the call that runs. */
   #fail: (error: BluelightError) => void = () => undefined;
   #services: Partial<Record<ServiceName, ServicePlace>> = {};
+  #media2 = false;
 
   constructor(
     readonly endpoint: Endpoint,
@@ -80,13 +79,13 @@ export class OnvifSession {
   }
 
   get media2(): boolean {
-    return this.#inside.media2Support === true;
+    return this.#media2;
   }
 
   /** Media1 from now on: some cameras' Media2 is broken. False if there is none. */
   useMedia1(): boolean {
     if (this.#services.media === undefined) return false;
-    this.#inside.media2Support = false;
+    this.#media2 = false;
     return true;
   }
 
@@ -133,19 +132,17 @@ export class OnvifSession {
     let found: Partial<Record<ServiceName, ServicePlace>> = {};
     try {
       const body = '<IncludeCapability>false</IncludeCapability>';
-      found = readServices(await this.#askDevice('GetServices', body), this.endpoint);
+      found = readServices(await this.askDevice('GetServices', body), this.endpoint);
     } catch (error) {
       // Devices older than GetServices know only GetCapabilities.
       this.rethrowIfFatal(error, 'GetServices');
     }
     if (found.media === undefined && found.media2 === undefined) {
-      found = readServices(await this.#askDevice('GetCapabilities', '<Category>All</Category>'), this.endpoint);
+      found = readServices(await this.askDevice('GetCapabilities', '<Category>All</Category>'), this.endpoint);
     }
     const { path, port } = this.endpoint;
     this.#services = { ...found, device: { path, port } };
-    const paths = Object.entries(this.#services).map(([name, place]) => [name, { path: place.path }] as const);
-    this.#inside.uri = Object.fromEntries(paths);
-    this.#inside.media2Support = found.media2 !== undefined;
+    this.#media2 = found.media2 !== undefined;
   }
 
   /** A refusal or a dead connection ends it all; one call that a device does not know does not. */
@@ -155,11 +152,11 @@ export class OnvifSession {
     this.log.debug({ what, reason: errorMessage(error) }, 'the camera does not answer this call');
   }
 
-  /** Asked by ourselves: the package takes the addresses in the reply apart, and may fail outside of our reach. */
-  #askDevice(action: string, inside: string): Promise<XmlNode> {
+  /** A call of the device service, read by us alone: the package takes replies apart and may fail outside of our reach. */
+  askDevice(action: string, inside = ''): Promise<XmlNode> {
     const { path, port } = this.endpoint;
     const body = `<${action} xmlns="${DEVICE}">${inside}</${action}>`;
-    return this.ask({ step: 'services', place: { path, port }, action: `${DEVICE}/${action}`, body });
+    return this.ask({ step: action, place: { path, port }, action: `${DEVICE}/${action}`, body });
   }
 
   /** A request to the camera itself, whatever host it named for the service. */
@@ -168,7 +165,8 @@ export class OnvifSession {
     const envelope = `${inside._envelopeHeader(true)}${header}</s:Header><s:Body>${body}${inside._envelopeFooter()}`;
     const { host } = this.endpoint;
     const patience = CALL_MS + waitMs;
-    const url = { hostname: host, ...place, agent: this.#agent.agent, timeout: patience };
+    const { path, port } = place;
+    const url = { hostname: host, path, port, agent: this.#agent.agent, timeout: patience };
     return this.call(step, (done) => inside._request({ url, action, body: envelope, replyTimeout: patience }, done), patience); // prettier-ignore
   }
 

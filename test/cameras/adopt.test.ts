@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { VirtualCamera, VirtualCameras } from '../../src/sim/camera/index.js';
-import { PASSWORD, start } from '../sim-camera/rig.js';
+import { PASSWORD, SMALL, start } from '../sim-camera/rig.js';
 import { box, type Box } from './rig.js';
 
 const UMLAUTS = 'Pässwörd-€42';
@@ -107,6 +107,33 @@ test('no connection is made to a host that a camera names, whatever listens ther
     expect(connections).toBe(0);
   } finally {
     for (const bait of baits) bait.close();
+    await one.close();
+  }
+});
+
+test('services on a port of their own are asked there, and a broken Media2 is not the end', async () => {
+  const one = await start([
+    { address: '127.0.0.49', id: 'ports', servicesPort: 0, relays: 1 },
+    { address: '127.0.0.50', id: 'broken', brokenMedia2: true },
+  ]);
+  try {
+    await add(one.cameras[0]!);
+    expect((await mine.cameras.test('cam-1')).ok).toBe(true);
+    expect(await mine.cameras.relay('cam-1', { relay: 'relay_1', active: true })).toEqual({ confirmed: true });
+    const { cameras } = await add(one.cameras[1]!);
+    expect(cameras).toMatchObject([{ main: { width: 640, codec: 'h264' }, sub: { width: 320 } }]);
+  } finally {
+    await one.close();
+  }
+});
+
+test('an H.265 main stream, which Media1 does not know, is taken from Media2', async () => {
+  const one = await start([{ address: '127.0.0.49', id: 'modern', main: { ...SMALL.main, codec: 'h265' } }]);
+  try {
+    const { cameras } = await add(one.cameras[0]!);
+    expect(cameras).toMatchObject([{ main: { codec: 'h265', width: 640 }, sub: { codec: 'h264' } }]);
+    expect((await mine.cameras.test('cam-1')).ok).toBe(true);
+  } finally {
     await one.close();
   }
 });

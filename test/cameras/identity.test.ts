@@ -49,6 +49,23 @@ async function watch(alive: string[], seconds: number, done: () => Promise<boole
   }
 }
 
+test('who answers is told by serial and hardware address also where only a login can say it', async () => {
+  const other = await start([
+    { address: '127.0.0.88', id: 'unlike', serial: '123456', mac: '02:00:00:00:00:02', onvifPort: 0, rtspPort: 0 },
+  ]);
+  try {
+    const [like] = other.cameras as [VirtualCamera];
+    await add(a);
+    const stored = mine.stored.get('cam-1')!;
+    // Added by its address, and silent to directed probes: nothing but a login tells.
+    const device = { ...stored.device, endpointReference: '', address: like.address, xaddr: like.xaddr };
+    mine.stored.set('cam-1', { ...stored, device, main: { ...stored.main, uri: like.streams[0]!.uri } });
+    expect(await mine.cameras.admit('cam-1')).toMatchObject({ ok: false, other: true });
+  } finally {
+    await other.close();
+  }
+});
+
 test('two cameras with the same serial and hardware address are two cameras', async () => {
   await add(a);
   await add(b);

@@ -93,12 +93,19 @@ export class Device implements VirtualCamera {
     });
     const facts = this.#facts();
     this.scopes = scopesOf(facts);
-    this.#events = new EventService(clock, this.#faults, facts.nowMs, (path) => `${this.#base()}${path}`);
+    this.#events = new EventService(
+      clock,
+      this.#faults,
+      facts.nowMs,
+      (path) => `${this.#base(this.#onvif.servicesPort)}${path}`,
+    );
     this.#sense();
     this.#onvif = new OnvifServer({
       clock,
       address: () => this.#address,
       port: options.onvifPort ?? 80,
+      servicesPort: options.servicesPort,
+      brokenMedia2: options.brokenMedia2 ?? false,
       certificate: () => this.#certificate,
       facts,
       faults: this.#faults,
@@ -305,6 +312,7 @@ export class Device implements VirtualCamera {
       serial: options.serial ?? `2023${String(parseInt(hash.slice(0, 12), 16)).padStart(16, '0')}`,
       mac: options.mac ?? `02:${hash.slice(0, 10).match(/../g)!.join(':')}`,
       base: () => this.#base(),
+      servicesBase: () => this.#base(this.#onvif.servicesPort),
       profiles,
       nowMs: () => this.parts.clock.now() + this.#faults.clockOffsetMs,
       setClock: (ms) => void (this.#faults.clockOffsetMs = ms - this.parts.clock.now()),
@@ -316,9 +324,9 @@ export class Device implements VirtualCamera {
     };
   }
 
-  #base(): string {
+  #base(port = this.#onvif.port): string {
     const scheme = this.options.secure === true ? 'https' : 'http';
-    return `${scheme}://${this.#advertised()}:${String(this.#onvif.port)}`;
+    return `${scheme}://${this.#advertised()}:${String(port)}`;
   }
 
   #streamUri(path: string): string {

@@ -13,6 +13,8 @@ export interface DeviceFacts {
   mac: string;
   /** `http://host:port`, as the device names itself. */
   base(): string;
+  /** The same for all services but the device service. */
+  servicesBase(): string;
   profiles: ProfileFacts[];
   nowMs(): number;
   setClock(ms: number): void;
@@ -282,16 +284,20 @@ function capabilities(facts: DeviceFacts): string {
   return (
     '<tds:GetCapabilitiesResponse><tds:Capabilities>' +
     `<tt:Device><tt:XAddr>${base}${SERVICES.device.path}</tt:XAddr></tt:Device>` +
-    `<tt:Media><tt:XAddr>${base}${SERVICES.media.path}</tt:XAddr><tt:StreamingCapabilities>` +
+    `<tt:Media><tt:XAddr>${facts.servicesBase()}${SERVICES.media.path}</tt:XAddr><tt:StreamingCapabilities>` +
     '<tt:RTPMulticast>false</tt:RTPMulticast><tt:RTP_TCP>true</tt:RTP_TCP><tt:RTP_RTSP_TCP>true</tt:RTP_RTSP_TCP>' +
     '</tt:StreamingCapabilities></tt:Media></tds:Capabilities></tds:GetCapabilitiesResponse>'
   );
 }
 
+function baseOf(facts: DeviceFacts, service: Service): string {
+  return service.path === SERVICES.device.path ? facts.base() : facts.servicesBase();
+}
+
 function serviceEntry(facts: DeviceFacts, service: Service): string {
   const [major, minor] = service.version;
   return (
-    `<tds:Service><tds:Namespace>${service.namespace}</tds:Namespace><tds:XAddr>${facts.base()}${service.path}</tds:XAddr>` +
+    `<tds:Service><tds:Namespace>${service.namespace}</tds:Namespace><tds:XAddr>${baseOf(facts, service)}${service.path}</tds:XAddr>` +
     `<tds:Version><tt:Major>${String(major)}</tt:Major><tt:Minor>${String(minor)}</tt:Minor></tds:Version></tds:Service>`
   );
 }

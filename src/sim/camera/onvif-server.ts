@@ -23,6 +23,9 @@ export interface OnvifServerOptions {
   /** Where it listens from the next start on. */
   address: () => string;
   port: number;
+  /** Of all services but the device service; undefined: the same. */
+  servicesPort: number | undefined;
+  brokenMedia2: boolean;
   /** Key and certificate, PEM, in one text; undefined: plain HTTP. */
   certificate: () => string | undefined;
   facts: DeviceFacts;
@@ -46,11 +49,17 @@ const NOTIFICATION = 'http://docs.oasis-open.org/wsn/b-2';
 
 /** HTTP side of one device: its ONVIF services, and snapshots. */
 export class OnvifServer {
-  #server: Server | undefined;
+  #servers: Server[] = [];
   #port: number;
+  #servicesPort: number | undefined;
 
   constructor(private readonly options: OnvifServerOptions) {
     this.#port = options.port;
+    this.#servicesPort = options.servicesPort;
+  }
+
+  get servicesPort(): number {
+    return this.#servicesPort ?? this.#port;
   }
 
   get port(): number {
@@ -58,29 +67,33 @@ export class OnvifServer {
   }
 
   async start(): Promise<void> {
+    this.#port = await this.#listen(this.#port);
+    if (this.#servicesPort !== undefined) this.#servicesPort = await this.#listen(this.#servicesPort);
+  }
+
+  async stop(): Promise<void> {
+    for (const server of this.#servers.splice(0)) {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    }
+  }
+
+  /** Ends every connection; the camera itself goes on. */
+  reset(): void {
+    for (const server of this.#servers) server.closeAllConnections();
+  }
+
+  async #listen(port: number): Promise<number> {
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
       this.#handle(request, response).catch(() => response.destroy());
     };
     const pem = this.options.certificate();
     const server = pem === undefined ? createServer(listener) : createSecureServer({ key: pem, cert: pem }, listener);
-    server.listen(this.#port, this.options.address());
+    server.listen(port, this.options.address());
     await once(server, 'listening');
-    this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
-  }
-
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#server = undefined;
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-  }
-
-  /** Ends every connection; the camera itself goes on. */
-  reset(): void {
-    this.#server?.closeAllConnections();
+    this.#servers.push(server);
+    return (server.address() as AddressInfo).port;
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -95,7 +108,9 @@ export class OnvifServer {
     const shot = /^\/snapshot\/(\d+)$/.exec(path);
     if (request.method === 'GET' && shot !== null) return this.#snapshot(request, response, Number(shot[1]));
     const service = servicesOf(this.options.facts).find((s) => path === s.path || path.startsWith(`${EVENT_PATH}/`));
-    if (request.method !== 'POST' || service === undefined) return void response.writeHead(404).end();
+    if (request.method !== 'POST' || service === undefined || !this.#isAt(request, path)) {
+      return void response.writeHead(404).end();
+    }
     const body = await readBody(request);
     const soap = body === undefined ? undefined : readSoap(body);
     if (soap === undefined) {
@@ -104,6 +119,12 @@ export class OnvifServer {
     if (!this.#authorised(request, response, soap)) return;
     // Clients send everything to the path they were given; the namespace says which service is meant.
     await this.#perform(response, path, { ...soap, namespace: soap.namespace || service.namespace });
+  }
+
+  /** Whether the service of this path is on the port that was asked. */
+  #isAt(request: IncomingMessage, path: string): boolean {
+    const port = path === SERVICES.device.path ? this.#port : this.servicesPort;
+    return request.socket.localPort === port;
   }
 
   async #perform(response: ServerResponse, path: string, soap: SoapRequest): Promise<void> {
@@ -115,7 +136,8 @@ export class OnvifServer {
     }
     // Relay actions bear the device service's namespace also on DeviceIO; only their address tells.
     const namespace = path === SERVICES.deviceio.path ? SERVICES.deviceio.namespace : soap.namespace;
-    const make = answersFor(namespace)[soap.action];
+    const broken = this.options.brokenMedia2 && namespace === SERVICES.media2.namespace;
+    const make = broken ? undefined : answersFor(namespace)[soap.action];
     if (make === undefined) {
       const reason = 'optional action not implemented';
       return this.#send(response, 500, soapFault('Receiver', 'ter:ActionNotSupported', reason));

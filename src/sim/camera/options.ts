@@ -82,6 +82,10 @@ export interface VirtualCameraOptions {
    * `deviceio`, the device service says yes and does nothing. Both are seen in the field.
    */
   relayService?: 'device' | 'deviceio';
+  /** All services but the device service are on a port of their own; 0: any free one. */
+  servicesPort?: number;
+  /** Its Media2 service is listed, and answers nothing but faults. */
+  brokenMedia2?: boolean;
   /** False: the camera has no event service. */
   events?: boolean;
   /** Where a client's stream starts: at the next key frame (default) or at once, in the middle of a GOP. */
