@@ -51,6 +51,8 @@ interface Parts {
 const UNCLAIMED = { site: 'unclaimed', box: 'unclaimed' };
 const QUEUE_MS = 2_000;
 const LEDGER_MS = 10_000;
+/** Where the kernel's counters of the links stood. */
+const COUNTERS = 'uplinks.counters';
 /** Motion events that may still lack their clips: those of a day before the agent was stopped or claimed. */
 const DAY_MS = 86_400_000;
 const NO_END = { toMs: Number.MAX_SAFE_INTEGER, limit: 10_000 };
@@ -143,7 +145,7 @@ export class Outside {
     const status = center?.status();
     const agoMs = status?.centerReachedAgoMs ?? null;
     const offsetMs = status?.clockOffsetMs ?? null;
-    const acknowledged = agoMs !== null && agoMs < 3 * this.#o.settings['center.heartbeat'] + 10_000;
+    const acknowledged = agoMs !== null && agoMs < 3 * this.#heartbeatMs(this.#parts?.uplinks) + 10_000;
     return {
       site,
       box,
@@ -176,9 +178,17 @@ export class Outside {
     const uplinks = createUplinks({
       clock,
       log,
-      links: [{ id: 'default', kind: 'fiber' }],
+      links: settings['uplinks.links'],
+      ledger: {
+        add: (entries) => store.bytes.add(entries),
+        sums: (ask) => store.bytes.sums(ask),
+        loadCounters: () => store.kv.get(COUNTERS),
+        saveCounters: (value) => store.kv.put({ key: COUNTERS, value }),
+      },
+      onCurrent: () => this.#parts?.clips.kick(),
       center: claim === undefined ? null : { ...claim.center },
     });
+    await uplinks.open();
     const clips = createClips({
       clock,
       log,
@@ -213,7 +223,7 @@ export class Outside {
   }
 
   #center({ claim, password }: Membership, uplinks: Uplinks): Center {
-    const { clock, log, settings, store, reading } = this.#o;
+    const { clock, log, store, reading } = this.#o;
     return createCenter({
       clock,
       log,
@@ -227,8 +237,15 @@ export class Outside {
       heartbeat: (beat) => assembleHeartbeat(reading(), beat),
       info: () => this.#info(),
       dial: (target) => uplinks.dial(target),
-      heartbeatMs: settings['center.heartbeat'],
+      heartbeatMs: () => this.#heartbeatMs(uplinks),
+      keepaliveS: () => (metered(uplinks) ? 60 : 20),
     });
+  }
+
+  /** A metered link gets fewer. */
+  #heartbeatMs(uplinks: Uplinks | undefined): number {
+    const flat = uplinks === undefined || !metered(uplinks);
+    return this.#o.settings[flat ? 'center.heartbeat' : 'center.heartbeat_metered'];
   }
 
   #info(): Omit<InfoMessage, 'schema' | 'session' | 'ts'> {
@@ -302,9 +319,7 @@ export class Outside {
   }
 
   async #ledger(): Promise<void> {
-    const atMs = this.#o.clock.now();
-    const counts = this.#parts?.uplinks.takeCounts() ?? [];
-    await this.#o.store.bytes.add(counts.map((count) => ({ ...count, atMs })));
+    await this.#parts?.uplinks.settle();
   }
 
   async #close(reason: 'shutdown' | 'update' | 'power'): Promise<void> {
@@ -329,4 +344,9 @@ export class Outside {
 
 function pick({ codec, width, height }: Camera['main']): { codec: string; width: number; height: number } {
   return { codec, width, height };
+}
+
+function metered(uplinks: Uplinks): boolean {
+  const cost = uplinks.current()?.cost;
+  return cost !== undefined && cost !== 'flat';
 }

@@ -36,8 +36,9 @@ export interface CenterOptions {
   /** The birth message without session and time. */
   info: () => Omit<InfoMessage, 'schema' | 'session' | 'ts'>;
   dial?: Dial;
-  heartbeatMs?: number;
-  keepaliveS?: number;
+  /** Asked at the beginning of each connection: what the link under it allows. */
+  heartbeatMs?: () => number;
+  keepaliveS?: () => number;
   /** How long the broker waits with the will, so that a short flap is not a loss. */
   willDelayS?: number;
   eventsPerSecond?: number;
@@ -238,7 +239,7 @@ class Client implements Center {
       username: claim.center.username,
       password: claim.center.password,
       ca: claim.center.ca,
-      keepaliveS: this.#o.keepaliveS ?? 20,
+      keepaliveS: this.#o.keepaliveS?.() ?? 20,
       sessionExpiryS: 300,
       willDelayS: this.#o.willDelayS ?? 5,
       will: { topic: this.#topics.status, payload: JSON.stringify(will) },
@@ -253,7 +254,7 @@ class Client implements Center {
     const live: Live = { session, id, drain: undefined, firstAck: new AbortController(), over: new AbortController() };
     this.#live = live;
     void session.ended.then(() => live.firstAck.abort());
-    const stopBeating = clock.every(this.#o.heartbeatMs ?? 30_000, () => this.#beat(session));
+    const stopBeating = clock.every(this.#o.heartbeatMs?.() ?? 30_000, () => this.#beat(session));
     try {
       await this.#birth(session, id);
       this.#state = 'connected';

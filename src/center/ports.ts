@@ -13,7 +13,7 @@ export interface DialTarget {
   tls?: { servername: string; ca?: string };
   purpose: 'mqtt';
 }
-export type Dial = (target: DialTarget) => Duplex;
+export type Dial = (target: DialTarget) => Duplex | Promise<Duplex>;
 
 /** What the box says of itself besides what the center room adds (sequence, nonce, depth of the outbox). */
 export type HeartbeatSource = (beat: { seq: number; nonce: string; outbox: number }) => Heartbeat | Promise<Heartbeat>;

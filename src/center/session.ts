@@ -47,15 +47,15 @@ export interface Session {
 }
 
 /** Plain `net` and `tls`, for a box without links of its own choice. */
-export const dialDirect: Dial = ({ host, port, tls }) =>
+export const dialDirect = ({ host, port, tls }: DialTarget): Duplex =>
   tls === undefined
     ? tcpConnect({ host, port })
     : tlsConnect({ host, port, servername: isIP(tls.servername) === 0 ? tls.servername : '', ca: tls.ca });
 
 /** @throws BluelightError CENTER_UNREACHABLE | CENTER_REFUSED, with the reason code in `SessionEnd` form as cause */
-export function openSession(options: SessionOptions): Promise<Session> {
-  const target = dialTarget(options);
-  const client = new mqtt.MqttClient(() => guarded(options.dial(target)), {
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const stream = await reach(options);
+  const client = new mqtt.MqttClient(() => guarded(stream), {
     clientId: options.clientId,
     username: options.username,
     password: options.password,
@@ -84,6 +84,15 @@ export function openSession(options: SessionOptions): Promise<Session> {
     client.once('connect', () => (decided(), resolve(session)));
     void session.ended.then((end) => (decided(), reject(endError(end))));
   });
+}
+
+async function reach(options: SessionOptions): Promise<Duplex> {
+  const target = dialTarget(options);
+  try {
+    return await options.dial(target);
+  } catch (error) {
+    throw endError({ message: errorMessage(error) });
+  }
 }
 
 export function endError(end: SessionEnd): BluelightError {

@@ -344,6 +344,7 @@ function waiting(clip: StoredClip): Waiting {
   return {
     id: clip.id,
     priority: clip.priority,
+    rendition: clip.rendition,
     createdMs: Date.parse(clip.createdAt),
     notBeforeMs: clip.notBeforeMs,
     restBytes: clip.bytes === null ? null : clip.bytes - clip.sentBytes,

@@ -76,6 +76,8 @@ export interface SendJob {
   clip: string;
   box: string;
   fileName: string;
+  /** False: it may go on when the budget of its link is spent. */
+  budgeted: boolean;
   bytes: number;
   sha256: string;
   manifest: SignedManifest;
@@ -88,7 +90,7 @@ export interface SendJob {
 
 export type SendOutcome =
   | { state: 'delivered' }
-  | { state: 'stopped' }
+  | { state: 'stopped'; why?: string }
   | {
       state: 'failed';
       code: string;
@@ -101,6 +103,7 @@ export type SendOutcome =
 export interface Waiting {
   id: string;
   priority: 'emergency' | 'urgent' | 'routine' | 'auto';
+  rendition: 'stills' | 'proxy' | 'original';
   createdMs: number;
   notBeforeMs: number;
   restBytes: number | null;

@@ -78,6 +78,7 @@ export class Sender {
           clip: clip.id,
           box: this.#o.prepare.box,
           fileName: fileName(clip),
+          budgeted: clip.priority !== 'emergency',
           bytes: file.bytes,
           sha256,
           manifest,
@@ -114,7 +115,7 @@ export class Sender {
       await this.#o.change(clip, { state: 'delivered', detail: '', ...change });
       return;
     }
-    const why = outcome.state === 'stopped' ? stopReason(grant.signal, signal) : outcome.message;
+    const why = outcome.state === 'stopped' ? (outcome.why ?? stopReason(grant.signal, signal)) : outcome.message;
     await gate.finished(grant, { outcome: 'failed', bytes: clip.sentBytes, why });
     if (outcome.state === 'stopped') {
       if (grant.signal.aborted && !signal.aborted) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseDuration, parseSize } from '../base/units.js';
+import { duration, linksSetting, size } from './links.js';
 
 /** One setting: everything that anyone needs to know of it, in one place. */
 export interface Setting<T = unknown> {
@@ -14,19 +14,6 @@ export interface Setting<T = unknown> {
   restart: boolean;
 }
 
-function unit<T>(parse: (text: string) => T, example: string): z.ZodType<T> {
-  return z.string({ error: `a text such as ${example}` }).transform((text, context) => {
-    try {
-      return parse(text);
-    } catch {
-      context.addIssue({ code: 'custom', message: `a text such as ${example}` });
-      return z.NEVER;
-    }
-  });
-}
-
-const duration = unit(parseDuration, '"30s", "15m" or "7d"');
-const size = unit(parseSize, '"500MB" or "200GB"');
 const durationOrNever = z.union([z.literal('never').transform(() => null), duration], {
   error: 'a text such as "7d", or "never"',
 });
@@ -137,6 +124,12 @@ export const SETTINGS = {
   'center.heartbeat': setting(duration, '30s', 'Time between heartbeats; each costs about 1 kB of the uplink.', {
     unit: 'ms',
   }),
+  'center.heartbeat_metered': setting(duration, '3m', 'Time between heartbeats over a metered link.', { unit: 'ms' }),
+  'uplinks.links': setting(
+    linksSetting,
+    [],
+    'The ways out of the box, best first, as tables [[uplinks.links]] with id, kind, interface, cost, budget, billing_day, reserve, rate, hours, dns, auto and originals; empty means the default route.',
+  ),
   'policy.file': setting(path, '/etc/bluelight/policy.json', 'Who may see what; without it nothing leaves the box.', {
     restart: false,
   }),

@@ -1,17 +1,10 @@
 import type { SignedManifest } from '../contract/clip.js';
 import type { DeliveryReceipt } from '../contract/upload.js';
 
-/** One way out of the box. */
-export interface LinkConfig {
-  /** Name in settings, ledger and status. */
-  id: string;
-  kind: 'fiber' | 'cable' | 'cellular' | 'wifi-bridge';
-  /** Source address of its sockets; undefined: what the routing table says. */
-  localAddress?: string;
-}
+export type { LinkConfig, LinkKind } from '../settings/links.js';
 
-/** What bytes are spent on: a class of the byte ledger. */
-export type Purpose = 'mqtt' | 'clips';
+/** What bytes are spent on: a class of the byte ledger. `other`: on the wire, but through no socket of ours. */
+export type Purpose = 'mqtt' | 'clips' | 'live' | 'dns' | 'probe' | 'other';
 
 export interface DialTarget {
   host: string;
@@ -26,13 +19,15 @@ export interface UploadJob {
   clip: string;
   box: string;
   fileName: string;
+  /** False: it may go on when the budget of its link is spent. */
+  budgeted: boolean;
   bytes: number;
   sha256: string;
   manifest: SignedManifest;
-  /** Where an earlier attempt had got to: its address at the center, and what the center had taken by then. */
+  /** Where an earlier attempt had got to: its address at the target, and what the target had taken by then. */
   url: string | null;
   offset: number;
-  /** Aborts at once; the center keeps what it has. */
+  /** Aborts at once; the target keeps what it has. */
   signal: AbortSignal;
   read: (offset: number, length: number) => Promise<Uint8Array>;
   /** To be remembered across restarts before more is sent. */
@@ -40,25 +35,19 @@ export interface UploadJob {
 }
 
 export type UploadOutcome =
-  | { state: 'delivered'; receipt: DeliveryReceipt }
-  | { state: 'stopped' }
+  /** `receipt`: the center's signed word; null where the target is a store that signs nothing. */
+  | { state: 'delivered'; receipt: DeliveryReceipt | null }
+  | { state: 'stopped'; why?: string }
   | {
       state: 'failed';
       code: string;
       message: string;
       /** False: trying again changes nothing until somebody does something. */
       retryable: boolean;
-      /** What the center holds of it is of no use: begin at byte 0. */
+      /** What the target holds of it is of no use: begin at byte 0. */
       restart: boolean;
       retryAfterMs: number | null;
     };
 
-export interface LinkStatus {
-  id: string;
-  kind: LinkConfig['kind'];
-  /** Since the agent started, wire bytes (TLS included, TCP and IP headers not). */
-  sent: number;
-  received: number;
-  connections: number;
-  lastError: string | null;
-}
+/** What one attempt to bring the bytes over came to; whether they are delivered is judged after it. */
+export type Sent = { state: 'complete' } | Exclude<UploadOutcome, { state: 'delivered' }>;

@@ -73,7 +73,7 @@ export function box(claim: ClaimFile, calls: TableCalls, signer: Signer, more: P
         { id: 'north', name: 'North', make: '', model: '', fw: '', mac: '', serial: '', channel: '0', streams: [] },
       ],
     }),
-    heartbeatMs: 300,
+    heartbeatMs: () => 300,
     willDelayS: 1,
     random: () => 0,
     ...more,

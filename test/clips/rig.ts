@@ -14,6 +14,7 @@ import type { AccessRequest, DenialCode } from '../../src/contract/policy.js';
 import type { ClaimFile } from '../../src/contract/messages.js';
 import type { Signer } from '../../src/proof/keys.js';
 import type { TableCalls } from '../../src/store/calls.js';
+import { link, memoryLedger } from '../uplinks/links.js';
 import { createUplinks, type Uplinks } from '../../src/uplinks/index.js';
 
 export const clock = systemClock();
@@ -169,7 +170,8 @@ export function clipRoom(
   const uplinks = createUplinks({
     clock,
     log: silentLog,
-    links: [{ id: 'fiber', kind: 'fiber' }],
+    links: [link('fiber')],
+    ledger: memoryLedger(),
     center: claim.center,
     chunkBytes: more.chunkBytes ?? 256 * 1024,
     stallMs: more.stallMs ?? 5_000,

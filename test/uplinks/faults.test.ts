@@ -8,6 +8,7 @@ import { RECEIPT_TYPE } from '../../src/contract/upload.js';
 import { signJws } from '../../src/proof/jws.js';
 import { createUplinks, type UploadJob, type UploadOutcome } from '../../src/uplinks/index.js';
 import { clock, newSigner } from '../center/rig.js';
+import { link, memoryLedger } from './links.js';
 
 const CLIP = '01HQ0000000000000000000001';
 const SIZE = 300_000;
@@ -61,8 +62,9 @@ async function hostile(
   const uplinks = createUplinks({
     clock,
     log: silentLog,
-    links: [{ id: 'fiber', kind: 'fiber' }],
-    center: { upload: `http://127.0.0.1:${port}/u`, key: center.keyId },
+    links: [link('fiber')],
+    ledger: memoryLedger(),
+    center: { broker: `mqtt://127.0.0.1:${port}`, upload: `http://127.0.0.1:${port}/u`, key: center.keyId },
     chunkBytes: 100_000,
     stallMs: 1_500,
   });
@@ -71,6 +73,7 @@ async function hostile(
     {
       clip: CLIP,
       box: 'box-1',
+      budgeted: true,
       fileName: 'x.mp4',
       bytes: SIZE,
       sha256: sha,

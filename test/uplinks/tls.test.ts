@@ -9,6 +9,7 @@ import { silentLog } from '../../src/base/log.js';
 import type { ClaimFile } from '../../src/contract/messages.js';
 import { createUplinks, type UploadJob } from '../../src/uplinks/index.js';
 import { box, clock, newSigner, store, tempDir } from '../center/rig.js';
+import { link, memoryLedger } from './links.js';
 import { mosquitto, until } from '../center/mosquitto.js';
 
 /** A small authority and a certificate of its for 127.0.0.1, made by openssl. */
@@ -65,16 +66,18 @@ test('the session and the uploads go over TLS, and a foreign authority is refuse
       ca: authority,
     },
   });
+  const ledger = memoryLedger();
   const links = (center: ClaimFile['center']) =>
-    createUplinks({ clock, log: silentLog, links: [{ id: 'fiber', kind: 'fiber' }], center });
+    createUplinks({ clock, log: silentLog, links: [link('fiber')], ledger, center });
   const { calls, close } = store();
   const uplinks = links(claim(ca).center);
   const agent = box(claim(ca), calls, signer, { dial: (target) => uplinks.dial(target) });
   agent.start();
   await until(() => agent.status().state === 'connected');
-  const counts = uplinks.takeCounts();
-  expect(counts).toMatchObject([{ uplink: 'fiber', class: 'mqtt' }]);
-  expect(counts[0]!.sent).toBeGreaterThan(500);
+  await uplinks.settle();
+  const mqtt = ledger.entries.filter((one) => one.class === 'mqtt');
+  expect(mqtt).toMatchObject([{ uplink: 'fiber' }]);
+  expect(mqtt[0]!.sent).toBeGreaterThan(500);
   await agent.stop('shutdown');
 
   const foreign = certificates().ca;
@@ -100,6 +103,7 @@ test('the session and the uploads go over TLS, and a foreign authority is refuse
   const job: UploadJob = {
     clip: '01HQ0000000000000000000001',
     box: 'box-1',
+    budgeted: true,
     fileName: 'x.mp4',
     bytes: 1,
     sha256: 'a'.repeat(64),
@@ -114,7 +118,7 @@ test('the session and the uploads go over TLS, and a foreign authority is refuse
   expect(await trusted.upload(job, 'fiber')).toMatchObject({ code: 'UPLOAD_REFUSED' });
   const distrusted = links({ ...claim(foreign).center, upload });
   expect(await distrusted.upload(job, 'fiber')).toMatchObject({
-    code: 'UPLOAD_CUT',
+    code: 'LINK_TLS',
     message: expect.stringMatching(/certificate/i) as string,
   });
   trusted.close();
