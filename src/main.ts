@@ -17,6 +17,7 @@ import { readBox } from './reading.js';
 import { EXPECTED_DISK, startRecording } from './recording.js';
 import { Footage } from './ring/footage.js';
 import type { Settings } from './settings/table.js';
+import { SiteAlarms } from './site-alarms.js';
 import { SiteCameras } from './site-cameras.js';
 
 export interface AgentOptions {
@@ -79,6 +80,8 @@ async function compose(base: Base): Promise<Agent> {
     ...base,
     store,
     onMotion: (event) => background(motion.take(event)),
+    onSight: (sight) => alarms.sight(sight),
+    onView: (view) => background(alarms.saveView(view)),
     onRefused: (camera) => background(cameras.room.loginRefused(camera)),
     admit: (camera, sinceMono) => cameras.admit(camera, sinceMono),
     onDisk: (disk) => background(store.kv.put({ key: EXPECTED_DISK, value: disk })),
@@ -90,13 +93,24 @@ async function compose(base: Base): Promise<Agent> {
     recording,
     background,
     onEvent: (event) => events.tell({ type: 'camera_event', data: event }),
-    onChanged() {
+    viewOf: (camera) => alarms.viewOf(camera),
+    onChanged(adopted) {
+      alarms.keep(adopted);
       // The center hears of it with its next connection at the latest: no broker may hold up the recording.
       background(outside.refresh());
       events.tell({ type: 'cameras', data: {} });
     },
   });
   const footage = new Footage(recording.ring, clock);
+  const alarms = await SiteAlarms.open({
+    ...base,
+    store,
+    background,
+    streams: recording.streams,
+    cameraClocks: () => cameras.clocks,
+    send: (alarm, is) => outside.alarm(alarm, is),
+    onAlarm: (alarm) => events.tell({ type: 'alarm', data: alarm }),
+  });
 
   // --- the gate, and everything that leaves through it
   const reading = boxReading();
@@ -155,7 +169,9 @@ async function compose(base: Base): Promise<Agent> {
     outside,
     events,
     reading,
+    alarms,
   });
+  alarms.start();
   await cameras.room.restore();
   await cameras.record();
   cameras.start();
@@ -177,6 +193,7 @@ async function compose(base: Base): Promise<Agent> {
         streams: recording.streams(),
         outside: outside.reading(),
         cameraClocks: cameras.clocks,
+        alarms: alarms.active,
       });
   }
 
@@ -187,6 +204,7 @@ async function compose(base: Base): Promise<Agent> {
     });
     const stopStatus = clock.every(STATUS_MS, () => events.tell({ type: 'status', data: assembleStatus(reading()) }));
     closing.add('periodic tasks', () => (stopTrust(), stopStatus()));
+    closing.add('the alarms', () => alarms.stop());
     closing.add('the watch over the cameras', () => cameras.stop());
   }
 

@@ -51,7 +51,12 @@ data.ring.on('message', (ack: FeedAck) => {
 const motion =
   data.cadence === undefined
     ? undefined
-    : createMotion({ clock, processes, log, cadence: data.cadence, onEvent: (event) => tell('motion', event) });
+    : createMotion({
+        ...{ clock, processes, log, cadence: data.cadence },
+        onEvent: (event) => tell('motion', event),
+        onSight: (camera, sight) => tell('sight', { camera, ...sight }),
+        onView: (camera, view) => tell('view', { camera, view }),
+      });
 
 const fan = new LiveFan();
 const watching = new Map<string, () => void>();
@@ -112,6 +117,7 @@ function setCameras(cameras: IngestCamera[]): void {
 
 serve<MediaApi>(main, {
   setCameras,
+  setView: ({ camera, view }) => (view === null ? motion?.acceptView(camera) : motion?.restoreView(camera, view)),
   loopDelay: (ms) => measureLoopDelay(clock, ms),
   refuse: (camera) => ingest.refuse(camera),
   admitted: ({ ask, admission }) => admissions.answer(ask, admission),

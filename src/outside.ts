@@ -4,9 +4,10 @@ import { ulid } from './base/ids.js';
 import type { Log, Redactor } from './base/log.js';
 import { createCenter, type Center } from './center/index.js';
 import { createClips, type Clips } from './clips/index.js';
+import type { Alarm } from './contract/alarm.js';
 import type { Camera } from './contract/camera.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
-import type { InfoMessage } from './contract/messages.js';
+import type { EventType, InfoMessage } from './contract/messages.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { Host } from './health/host.js';
 import { assembleHeartbeat, type BoxReading } from './health/status.js';
@@ -49,6 +50,8 @@ interface Parts {
 }
 
 const UNCLAIMED = { site: 'unclaimed', box: 'unclaimed' };
+/** Outbox stream of what is about no camera. */
+const BOX_STREAM = 'box';
 const QUEUE_MS = 2_000;
 const LEDGER_MS = 10_000;
 /** Where the kernel's counters of the links stood. */
@@ -132,6 +135,11 @@ export class Outside {
   async motion(event: MotionEvent): Promise<void> {
     this.#parts?.clips.motion(event);
     await this.#event(`bluelight.motion.${event.phase}`, event.camera, event);
+  }
+
+  /** How well a camera sees is told like the heartbeat: it says nothing of what it sees. */
+  async alarm(alarm: Alarm, state: 'raised' | 'cleared'): Promise<void> {
+    await this.#tell(`bluelight.alarm.${state}`, alarm.camera ?? BOX_STREAM, alarm);
   }
 
   /** Cameras were added or removed: the birth message says so. */
@@ -283,7 +291,10 @@ export class Outside {
 
   /** When somebody was before a camera is told under the same terms as its pictures. A stream is a camera here. */
   async #event(type: 'bluelight.clip' | `bluelight.motion.${MotionEvent['phase']}`, stream: string, data: unknown) {
-    if (!(await this.#reports.may(stream, 'motion'))) return;
+    if (await this.#reports.may(stream, 'motion')) await this.#tell(type, stream, data);
+  }
+
+  async #tell(type: EventType, stream: string, data: unknown): Promise<void> {
     const center = this.#parts?.center;
     if (center) {
       await center.event({ type, stream, data });

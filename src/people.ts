@@ -14,7 +14,7 @@ import type { Settings } from './settings/table.js';
 import { webPorts, type WebPortsOptions } from './web-ports.js';
 import { createWeb } from './web/server.js';
 
-export interface PeopleOptions extends Omit<WebPortsOptions, 'owner' | 'threads' | 'store' | 'logins'> {
+export interface PeopleOptions extends Omit<WebPortsOptions, 'media' | 'owner' | 'threads' | 'store' | 'logins'> {
   clock: Clock;
   log: Log;
   settings: Settings;
@@ -56,7 +56,7 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
   const web = createWeb({
     clock,
     log,
-    ports: webPorts({ ...o, store, logins, owner, threads }),
+    ports: webPorts({ ...o, media: recording.media, store, logins, owner, threads }),
     tls: await pageCertificate({ tables: store, clock, log }, ownNames(settings)),
     listen: { host: settings['web.host'], port: settings['web.port'] },
     hosts: settings['web.hosts'],

@@ -1,4 +1,5 @@
 import type { Clock } from './base/clock.js';
+import type { Alarm } from './contract/alarm.js';
 import { readClock } from './health/clock.js';
 import type { Host } from './health/host.js';
 import type { BoxReading, CenterReading } from './health/status.js';
@@ -29,6 +30,7 @@ export interface ReadingInputs {
   streams: IngestStatus[];
   outside: OutsideReading;
   cameraClocks: ReadonlyMap<string, number>;
+  alarms: readonly Alarm[];
 }
 
 const DAY_MS = 86_400_000;
@@ -58,5 +60,6 @@ export function readBox(inputs: ReadingInputs): BoxReading {
     },
     promiseDays: settings['recording.promise'] / DAY_MS,
     cameraClocks: inputs.cameraClocks,
+    alarms: inputs.alarms,
   };
 }

@@ -18,6 +18,8 @@ export interface RecordingOptions {
   store: Store;
   closing: Closing;
   onMotion: (event: MotionEvent) => void;
+  onSight: (sight: MediaNotes['sight']) => void;
+  onView: (view: MediaNotes['view']) => void;
   /** A camera refused the password. */
   onRefused: (camera: string) => void;
   /** Whether it is this camera that answers at its address; never rejects. */
@@ -79,6 +81,8 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
         status: (status) => said.streams.set(status.stream, status),
         live: (message: LiveMessage) => live.take(message),
         motion: o.onMotion,
+        sight: o.onSight,
+        view: o.onView,
         refused: o.onRefused,
         async admit({ ask, camera, sinceMono }): Promise<void> {
           await media.api.admitted({ ask, admission: await o.admit(camera, sinceMono) });

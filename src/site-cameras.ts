@@ -18,13 +18,15 @@ export interface SiteCamerasOptions {
   /** Carries on in the background what may fail without harm. */
   background: (work: Promise<unknown>) => void;
   /** Cameras were adopted, changed or removed, and are recorded accordingly. */
-  onChanged: () => void;
+  onChanged: (cameras: ReadonlySet<string>) => void;
+  /** The view that a camera had when the agent ran last. */
+  viewOf: (camera: string) => Promise<Uint8Array | null>;
   /** What a camera's own sensors tell. */
   onEvent: (event: CameraEvent) => void;
 }
 
 /** A camera's clock drifts by seconds in a day; a wrong time zone stands out at once. */
-const CLOCKS_MS = 60_000;
+const CLOCKS_MS = 30_000;
 const REFUSED = 'cameras.refused';
 /** How soon a camera that gives no pictures is missed. */
 const MISSING_MS = 2_000;
@@ -36,6 +38,8 @@ export class SiteCameras {
   #adopted: Camera[] = [];
   #clocks: ReadonlyMap<string, number> = new Map();
   #stops: (() => void)[] = [];
+  /** Cameras whose earlier view was looked for. */
+  readonly #seen = new Set<string>();
 
   constructor(options: SiteCamerasOptions) {
     const { clock, log, redactor, settings, store, recording, background, onEvent } = options;
@@ -103,9 +107,21 @@ export class SiteCameras {
   async record(): Promise<void> {
     const { recording, onChanged } = this.#o;
     this.#adopted = await this.room.list();
-    recording.keep(new Set(this.#adopted.map((camera) => camera.id)));
+    const ids = new Set(this.#adopted.map((camera) => camera.id));
+    recording.keep(ids);
+    await this.#restoreViews(ids);
     await recording.media.setCameras(await Promise.all(this.#adopted.map((camera) => this.#ingest(camera))));
-    onChanged();
+    onChanged(ids);
+  }
+
+  async #restoreViews(cameras: ReadonlySet<string>): Promise<void> {
+    for (const camera of cameras) {
+      if (this.#seen.has(camera)) continue;
+      this.#seen.add(camera);
+      const view = await this.#o.viewOf(camera);
+      if (view !== null) await this.#o.recording.media.setView({ camera, view });
+    }
+    for (const camera of this.#seen) if (!cameras.has(camera)) this.#seen.delete(camera);
   }
 
   async #ingest({ id, main, sub }: Camera): Promise<IngestCamera> {

@@ -4,6 +4,7 @@ import type { Admission, IngestCamera, IngestStatus } from './ingest/ports.js';
 import type { LiveMessage } from './ingest/live.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { TimeRange } from './contract/primitives.js';
+import type { Sight } from './motion/motion.js';
 import type { Asked } from './ring/footage.js';
 import type { ClipPlan, CoverageAnswer, Protection, RingLimits, RingStatus, TimelineEntry } from './ring/types.js';
 
@@ -25,6 +26,8 @@ export interface MediaApi {
   refuse(camera: string): void;
   /** The answer to note `admit`. */
   admitted(answer: { ask: number; admission: Admission }): void;
+  /** The view that a camera had before the agent was started, or null: the present one is right from now on. */
+  setView(view: { camera: string; view: Uint8Array | null }): void;
   /** How late the thread answers, measured for so many ms. */
   loopDelay(ms: number): Promise<LoopDelay>;
   /** Ends every session; the last fragments are on their way to the ring when it resolves. */
@@ -35,6 +38,10 @@ export interface MediaApi {
 export interface MediaNotes {
   status: IngestStatus;
   motion: MotionEvent;
+  /** A camera does not see any more, or sees again. */
+  sight: Sight & { camera: string };
+  /** What a camera's view looks like. */
+  view: { camera: string; view: Uint8Array };
   live: LiveMessage;
   /** The camera refused the password: nobody may log in until it changes. */
   refused: string;

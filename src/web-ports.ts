@@ -12,6 +12,8 @@ import type { Outside } from './outside.js';
 import type { PageEvents } from './page-events.js';
 import type { Gate } from './policy/gate.js';
 import type { Footage } from './ring/footage.js';
+import type { Recording } from './recording.js';
+import type { SiteAlarms } from './site-alarms.js';
 import type { Settings } from './settings/table.js';
 import type { LinkedAuditRow } from './store/audit-chain.js';
 import type { Store } from './store/client.js';
@@ -29,6 +31,8 @@ export interface WebPortsOptions {
   outside: Outside;
   events: PageEvents;
   owner: OwnerPort;
+  alarms: SiteAlarms;
+  media: Recording['media'];
   reading: () => BoxReading;
   threads: WebPorts['threads'];
   log: Log;
@@ -61,6 +65,15 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     threads: (ms) => o.threads(ms),
     claim: (file) => outside.claim(file),
     owner: o.owner,
+    alarms: {
+      list: () => o.alarms.list(),
+      evidence: (_grant, id, which) => o.alarms.evidence(id, which),
+      async acceptView(camera, by) {
+        await o.alarms.forgetView(camera);
+        await o.media.setView({ camera, view: null });
+        await gate.note(configNote(by, 'camera.accept_view', camera));
+      },
+    },
     cameras: {
       list: () => o.cameras.list(),
       scan: (options) => o.cameras.scan(options),

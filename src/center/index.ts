@@ -86,6 +86,8 @@ const EVENT_CLASS: Record<EventType, OutboxClass> = {
   'bluelight.motion.update': 'low',
   'bluelight.motion.end': 'normal',
   'bluelight.clip': 'high',
+  'bluelight.alarm.raised': 'critical',
+  'bluelight.alarm.cleared': 'critical',
 };
 const BEATS_KEPT = 20;
 /** A connection that lasted this long starts the waits anew. */

@@ -119,6 +119,15 @@ export function addCameraCommands(program: Command): void {
       }),
     );
   camera
+    .command('accept-view <id>')
+    .description('what the camera sees now is right: ends the alarm that it was moved')
+    .action(
+      action(async (context, id: string) => {
+        await context.agent().post(`/cameras/${encodeURIComponent(id)}/view`);
+        context.show({ accepted: id }, () => line(`${id}: this view is the one to be kept`));
+      }),
+    );
+  camera
     .command('remove <id>')
     .description('forget a camera; what it recorded stays until the ring overwrites it')
     .action(

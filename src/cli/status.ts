@@ -1,10 +1,20 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../base/units.js';
-import type { StatusBody } from '../contract/http.js';
+import type { AlarmsBody, StatusBody } from '../contract/http.js';
 import { action, EXIT, type Context } from './context.js';
 import { line } from './output.js';
 
 export function addStatusCommand(program: Command): void {
+  program
+    .command('alarms')
+    .description('what is wrong, since when, and what to bring; then what was wrong before')
+    .action(
+      action(async (context) => {
+        const { alarms } = await context.agent().get<AlarmsBody>('/alarms');
+        context.show(alarms, () => printAlarms(alarms));
+        return alarms.some((alarm) => alarm.clearedAt === null) ? EXIT.checkFailed : EXIT.ok;
+      }),
+    );
   program
     .command('status')
     .description('is it recording, does it reach the center, and what is wrong')
@@ -15,6 +25,16 @@ export function addStatusCommand(program: Command): void {
         return status.state === 'problem' ? EXIT.checkFailed : EXIT.ok;
       }),
     );
+}
+
+function printAlarms(alarms: AlarmsBody['alarms']): void {
+  if (alarms.length === 0) line('no alarm');
+  for (const { kind, message, hint, since, clearedAt, count } of alarms) {
+    const times = count > 1 ? `, ${count} times` : '';
+    line(`${clearedAt === null ? 'HOLDS' : 'ended'} ${kind}: ${message}`);
+    line(`  since ${since}${clearedAt === null ? '' : ` until ${clearedAt}`}${times}`);
+    if (clearedAt === null) line(`  ${hint}`);
+  }
 }
 
 function printStatus(context: Context, status: StatusBody): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { alarm } from './alarm.js';
 import { camera, cameraEvent, discovered, device, deviceStatus, streamStatus } from './camera.js';
 import { clip, priority } from './clip.js';
 import { coverageGap, coverageSpan } from './coverage.js';
@@ -162,6 +163,10 @@ export const timelineBody = z.object({
 });
 export type TimelineBody = z.infer<typeof timelineBody>;
 
+/** Those that hold, then those that have ended, newest first. */
+export const alarmsBody = z.object({ alarms: z.array(alarm) });
+export type AlarmsBody = z.infer<typeof alarmsBody>;
+
 export const motionBody = z.object({ events: z.array(motionEvent) });
 
 /** One unbroken piece of footage: one init, decode times that run on, so one MP4 file. */
@@ -248,6 +253,7 @@ export const pageEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('status'), data: statusBody }),
   z.object({ type: z.literal('motion'), data: motionEvent }),
   z.object({ type: z.literal('clip'), data: clip }),
+  z.object({ type: z.literal('alarm'), data: alarm }),
   z.object({ type: z.literal('cameras'), data: z.object({}) }),
   z.object({ type: z.literal('camera_event'), data: cameraEvent }),
 ]);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { cameraId, publicKeyText, sha256Hex, slug, ulidText, utc } from './primitives.js';
+import { alarm } from './alarm.js';
 import { motionEvent } from './motion.js';
 
 /** Retained; also the will, then with state `lost` and the session of the connection that made it. */
@@ -72,6 +73,8 @@ export const heartbeatMessage = z.object({
       oldest: utc.nullable(),
       /** camera minus box, ms */
       clock: z.number().nullable(),
+      /** Kinds of the alarms that hold, without `camera.`; absent: none. */
+      alarms: z.array(z.string()).optional(),
     }),
   ),
 });
@@ -115,6 +118,8 @@ export const eventData = {
   'bluelight.motion.update': motionEvent,
   'bluelight.motion.end': motionEvent,
   'bluelight.clip': clipEventData,
+  'bluelight.alarm.raised': alarm,
+  'bluelight.alarm.cleared': alarm,
 } as const;
 export type EventType = keyof typeof eventData;
 

@@ -1,3 +1,4 @@
+import type { Alarm } from '../contract/alarm.js';
 import type { StreamStatus } from '../contract/camera.js';
 import type { StatusBody } from '../contract/http.js';
 import type { Heartbeat } from '../contract/messages.js';
@@ -48,6 +49,8 @@ export interface BoxReading {
   promiseDays: number;
   /** Camera minus box, ms, by camera. */
   cameraClocks: ReadonlyMap<string, number>;
+  /** Alarms that hold. */
+  alarms: readonly Alarm[];
 }
 
 type Problem = StatusBody['problems'][number];
@@ -110,8 +113,17 @@ function findProblems(reading: BoxReading, streams: StreamStatus[]): Problem[] {
     ...diskProblems(reading),
     ...streams.flatMap(streamProblems),
     ...clockProblems(reading),
+    ...reading.alarms.flatMap(alarmProblem),
     ...(reading.policy.problem === null ? [] : [{ ...reading.policy.problem, ...box('warning') }]),
   ];
+}
+
+/** These have been told as a problem before they are an alarm. */
+const TOLD = new Set(['camera.signal_lost', 'camera.clock']);
+
+function alarmProblem({ kind, severity, camera, message, hint, since }: Alarm): Problem[] {
+  if (TOLD.has(kind)) return [];
+  return [{ code: kind.replace('.', '_').toUpperCase(), severity, camera, message, fix: hint, since }];
 }
 
 function box(severity: Problem['severity']): Pick<Problem, 'severity' | 'camera' | 'since'> {
@@ -230,6 +242,8 @@ function cameraBeat(reading: BoxReading, camera: string, all: StreamStatus[]): H
   // The main stream is the evidence: the camera is as well as that is.
   const main = streams.find((stream) => stream.role === 'main') ?? streams[0]!;
   const disk = reading.disk?.streams.filter((one) => streams.some((stream) => stream.stream === one.stream)) ?? [];
+  const own = reading.alarms.filter((alarm) => alarm.camera === camera);
+  const alarms = own.map((alarm) => alarm.kind.replace(/^camera\./, ''));
   const mainDisk = disk.find((one) => one.stream === main.stream);
   return {
     id: camera,
@@ -239,6 +253,7 @@ function cameraBeat(reading: BoxReading, camera: string, all: StreamStatus[]): H
     gap: Math.round(mainDisk?.gapSeconds24h ?? 0),
     oldest: oldest(disk),
     clock: reading.cameraClocks.get(camera) ?? null,
+    ...(alarms.length === 0 ? {} : { alarms }),
   };
 }
 

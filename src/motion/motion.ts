@@ -7,10 +7,13 @@ import { toUtc } from '../contract/primitives.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
 import { FfmpegDecoders } from './decoders.js';
 import type { Incident, IncidentNote } from './incidents.js';
-import type { Blindness } from './truth.js';
+import { FRAME_HEIGHT, FRAME_WIDTH } from './grid.js';
+import { grayPng } from './png.js';
+import { ONVIF_TOPIC, type Blindness } from './truth.js';
 import { Watcher, type Cadence, type WatchStats } from './watcher.js';
 
 const SWEEP_MS = 5_000;
+const VIEW_MS = 600_000;
 
 export interface MotionOptions {
   clock: Clock;
@@ -20,6 +23,8 @@ export interface MotionOptions {
   onEvent: (event: MotionEvent) => void;
   /** A camera does not see any more, or sees again. */
   onSight?: (camera: string, sight: Sight) => void;
+  /** How the view of a camera looks, to be given to `restoreView` after a restart. */
+  onView?: (camera: string, view: Uint8Array) => void;
   random?: () => number;
 }
 
@@ -30,7 +35,8 @@ export interface Sight {
   sinceMs: number;
   atMs: number;
   hint: string;
-  /** 320x180 gray. */
+  onvif: string;
+  /** PNG, 320x180 gray. */
   before: Uint8Array;
   now: Uint8Array;
 }
@@ -44,6 +50,8 @@ export interface Motion {
   remove(camera: string): void;
   /** The view of the camera is as it should be from now on. */
   acceptView(camera: string): void;
+  /** The view that the camera had in an earlier life of the agent: it is held against that one. */
+  restoreView(camera: string, view: Uint8Array): void;
   /** By camera: what was decoded and why. */
   stats(): Record<string, WatchStats>;
   /** Resolves as soon as no picture waits for its decoder. */
@@ -54,6 +62,8 @@ export interface Motion {
 interface Watched {
   watcher: Watcher;
   eventId: string | undefined;
+  /** Monotonic ms at which its view was last told. */
+  viewAt: number;
 }
 
 /** Motion of all cameras: access units in, events out. */
@@ -61,23 +71,40 @@ export function createMotion(options: MotionOptions): Motion {
   const { clock } = options;
   const decoders = new FfmpegDecoders(options);
   const cameras = new Map<string, Watched>();
-  const stopSweep = clock.every(SWEEP_MS, () => decoders.sweep());
+  const views = new Map<string, Uint8Array>();
+  const stopSweep = clock.every(SWEEP_MS, () => {
+    decoders.sweep();
+    for (const [camera, watched] of cameras) tellView(camera, watched);
+  });
 
   const add = (camera: string): Watched => {
     const watched: Watched = {
       eventId: undefined,
+      viewAt: Number.NEGATIVE_INFINITY,
       watcher: new Watcher({
         decoders,
         cadence: options.cadence,
         onIncident: (note, wallOf) => tell(camera, watched, note, wallOf),
         onTruth: ({ kind, state, since, tMs, hint, before, now }, wallOf) => {
           options.log.warn({ camera, kind, state }, 'the sight of a camera changed');
-          options.onSight?.(camera, { kind, state, sinceMs: wallOf(since), atMs: wallOf(tMs), hint, before, now });
+          const at = { sinceMs: wallOf(since), atMs: wallOf(tMs) };
+          const pictures = { before: stillOf(before), now: stillOf(now) };
+          options.onSight?.(camera, { kind, state, hint, onvif: ONVIF_TOPIC[kind], ...at, ...pictures });
         },
       }),
     };
+    const view = views.get(camera);
+    if (view !== undefined) watched.watcher.truth.restore(view);
     cameras.set(camera, watched);
     return watched;
+  };
+
+  const tellView = (camera: string, watched: Watched): void => {
+    if (clock.monotonic() - watched.viewAt < VIEW_MS) return;
+    const view = watched.watcher.truth.view();
+    if (view === undefined) return;
+    watched.viewAt = clock.monotonic();
+    options.onView?.(camera, view);
   };
 
   const tell = (camera: string, watched: Watched, note: IncidentNote, wallOf: (tMs: number) => number): void => {
@@ -96,7 +123,14 @@ export function createMotion(options: MotionOptions): Motion {
       cameras.delete(camera);
     },
     stats: () => Object.fromEntries([...cameras].map(([camera, watched]) => [camera, watched.watcher.stats])),
-    acceptView: (camera) => cameras.get(camera)?.watcher.truth.accept(),
+    acceptView(camera) {
+      views.delete(camera);
+      const watched = cameras.get(camera);
+      if (watched === undefined) return;
+      watched.viewAt = Number.NEGATIVE_INFINITY;
+      watched.watcher.truth.accept();
+    },
+    restoreView: (camera, view) => void views.set(camera, view),
     idle: () => decoders.idle(),
     stop() {
       stopSweep();
@@ -126,4 +160,8 @@ function eventOf(
     score: incident.score,
     reason: incident.reason,
   };
+}
+
+function stillOf(gray: Uint8Array): Uint8Array {
+  return grayPng(gray, FRAME_WIDTH, FRAME_HEIGHT);
 }

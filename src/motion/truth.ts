@@ -47,9 +47,11 @@ const HOLD: Record<Blindness, number> = {
 const CLEAR_MS = 8_000;
 const LEAST_STEP_MS = 1_500;
 /** Seconds over which the present view and the learned one are averaged, and what the latter needs to begin with. */
-const AVERAGE = { now: 6, learned: 600, enough: 20 };
+const AVERAGE = { now: 6, learned: 600, enough: 20, settled: 60 };
 const KEEP_MS = 30_000;
 const LIMITS = {
+  /** A clock in the picture may go on. */
+  frozen: { share: 0.005, usual: 0.1 },
   dark: 12,
   white: 250,
   covered: { sharpness: 0.15, lost: 0.85, structured: 0.03 },
@@ -66,7 +68,7 @@ export class CameraTruth {
   readonly #now = new View();
   readonly #last = new Float32Array(CELLS);
   #lastAt: number | undefined;
-  /** Usual difference from one picture to the next: a picture without noise may repeat itself. */
+  /** Usual share of cells that differ from one picture to the next: a picture without noise may repeat itself. */
   #restless = 0;
   readonly #suspected = new Map<Blindness, number>();
   readonly #raised = new Map<Blindness, { since: number; goodSince: number | undefined }>();
@@ -85,6 +87,15 @@ export class CameraTruth {
     this.#before = this.#candidate = undefined;
   }
 
+  /** The learned view as bytes, for `restore`; undefined as long as it is not known. */
+  view(): Uint8Array | undefined {
+    return this.#learned.age < AVERAGE.settled ? undefined : this.#learned.pack();
+  }
+
+  restore(view: Uint8Array): void {
+    this.#learned.unpack(view, AVERAGE.learned);
+  }
+
   /** Pictures follow each other anew (a reconnect): stream time begins again, what was learned stays. */
   restart(): void {
     this.#lastAt = undefined;
@@ -97,10 +108,11 @@ export class CameraTruth {
   observe(gray: Uint8Array, cells: Float32Array, tMs: number): TruthNote[] {
     if (this.#lastAt !== undefined && tMs - this.#lastAt < LEAST_STEP_MS) return [];
     const seconds = this.#lastAt === undefined ? 2 : Math.min(10, (tMs - this.#lastAt) / 1000);
-    const change = this.#lastAt === undefined ? Number.NaN : meanDifference(cells, this.#last);
+    const change = this.#lastAt === undefined ? Number.NaN : shareChanged(cells, this.#last);
     this.#now.add(cells, seconds, AVERAGE.now);
     const found = this.#judge(cells, change);
-    this.#restless = Math.max(this.#restless * 0.99, Math.min(1, change || 0));
+    // Slowly down: a camera that freezes must not make that its habit before it is told.
+    if (change >= 0) this.#restless += (change > this.#restless ? 0.2 : 0.01) * (change - this.#restless);
     this.#last.set(cells);
     this.#lastAt = tMs;
     const notes = this.#settle(found, gray, tMs);
@@ -117,7 +129,7 @@ export class CameraTruth {
     const { high, bright } = measure(cells);
     if (high < LIMITS.dark) return found.add('dark');
     if (bright >= LIMITS.white) return found.add('overexposed');
-    if (change === 0 && this.#restless > 0.02) found.add('frozen');
+    if (change < LIMITS.frozen.share && this.#restless > LIMITS.frozen.usual) found.add('frozen');
     const structured = this.#learned.structured;
     if (this.#learned.age < AVERAGE.enough || structured < LIMITS.covered.structured) return found;
     const kind = kindOf(this.#now.compare(this.#learned), structured);
@@ -165,8 +177,8 @@ function kindOf(view: ViewComparison, structured: number): Blindness | undefined
   return undefined;
 }
 
-function meanDifference(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let c = 0; c < CELLS; c++) sum += Math.abs(a[c]! - b[c]!);
-  return sum / CELLS;
+function shareChanged(a: Float32Array, b: Float32Array): number {
+  let count = 0;
+  for (let c = 0; c < CELLS; c++) if (a[c] !== b[c]) count++;
+  return count / CELLS;
 }

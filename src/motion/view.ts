@@ -52,6 +52,22 @@ export class View {
     this.#age += seconds;
   }
 
+  /** For keeping: fine structure in 1/100, levels; both a byte each. */
+  pack(): Uint8Array {
+    const bytes = new Uint8Array(CELLS + BLOCKS);
+    for (let c = 0; c < CELLS; c++) bytes[c] = 128 + Math.max(-127, Math.min(127, Math.round(100 * this.fine[c]!)));
+    for (let b = 0; b < BLOCKS; b++) bytes[CELLS + b] = this.level[b]!;
+    return bytes;
+  }
+
+  /** `age` says how much weight it has against what is seen from now on, seconds. */
+  unpack(bytes: Uint8Array, age: number): void {
+    if (bytes.length !== CELLS + BLOCKS) return;
+    for (let c = 0; c < CELLS; c++) this.fine[c] = (bytes[c]! - 128) / 100;
+    for (let b = 0; b < BLOCKS; b++) this.level[b] = bytes[CELLS + b]!;
+    this.#age = age;
+  }
+
   compare(reference: View): ViewComparison {
     blockEnergy(this.fine, this.#edge);
     blockEnergy(reference.fine, reference.#edge);

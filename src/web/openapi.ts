@@ -4,6 +4,7 @@ import * as clip from '../contract/clip.js';
 import * as coverage from '../contract/coverage.js';
 import * as http from '../contract/http.js';
 import * as messages from '../contract/messages.js';
+import { alarm } from '../contract/alarm.js';
 import * as motion from '../contract/motion.js';
 import * as policy from '../contract/policy.js';
 import * as primitives from '../contract/primitives.js';
@@ -31,6 +32,7 @@ const NAMED: Record<string, z.ZodType> = {
   CameraTest: http.cameraTestBody,
   Coverage: coverage.streamCoverage,
   Timeline: http.timelineBody,
+  Alarm: alarm,
   MotionEvent: motion.motionEvent,
   Recordings: http.recordingsBody,
   Clip: clip.clip,

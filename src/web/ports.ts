@@ -1,3 +1,4 @@
+import type { Alarm } from '../contract/alarm.js';
 import type { Camera, Device, DeviceStatus } from '../contract/camera.js';
 import type { Clip, SignedManifest } from '../contract/clip.js';
 import type { StreamCoverage } from '../contract/coverage.js';
@@ -38,6 +39,7 @@ export interface WebPorts {
   /** Binds the box to a center. Rejects with CLAIM_INVALID, CLAIMED, CLAIM_USED or CLAIM_EXPIRED. */
   claim(file: ClaimFile): Promise<{ site: string; box: string; center: string }>;
   cameras: CamerasPort;
+  alarms: AlarmsPort;
   owner: OwnerPort;
   footage: FootagePort;
   live: LivePort;
@@ -70,6 +72,14 @@ export interface CamerasPort {
   tune(camera: string, body: TuneBody, by: Party): Promise<string[]>;
   test(camera: string): Promise<CameraTestBody>;
   remove(camera: string, by: Party): Promise<void>;
+}
+
+export interface AlarmsPort {
+  /** Those that hold, then those that have ended, newest first. */
+  list(): Alarm[] | Promise<Alarm[]>;
+  /** PNG; null if there is none any more. The alarm's camera is the grant's. */
+  evidence(grant: Grant, id: string, which: 'before' | 'now'): Promise<Uint8Array | null>;
+  acceptView(camera: string, by: Party): Promise<void>;
 }
 
 /** Whole segments of one recording run of one stream, in order. One init: one MP4 file. */

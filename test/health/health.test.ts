@@ -77,6 +77,7 @@ const reading: BoxReading = {
   host: { cpu: 3, mem: 20, temp: null },
   policy: { hash: 'abc', problem: null },
   promiseDays: 7,
+  alarms: [],
   cameraClocks: new Map([['north', -1200]]),
 };
 

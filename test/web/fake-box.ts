@@ -1,4 +1,5 @@
 import { BluelightError } from '../../src/base/errors.js';
+import type { Alarm } from '../../src/contract/alarm.js';
 import type { Camera } from '../../src/contract/camera.js';
 import type { Clip } from '../../src/contract/clip.js';
 import type { Grant } from '../../src/contract/grant.js';
@@ -94,6 +95,14 @@ export class FakeBox implements WebPorts {
   async finished(grant: Grant, end: { outcome: 'done' | 'failed'; bytes: number; why: string }): Promise<void> {
     this.ends.push({ grant: grant.kind, outcome: end.outcome, bytes: end.bytes });
   }
+
+  alarmList: Alarm[] = [];
+  readonly accepted: string[] = [];
+  readonly alarms = {
+    list: () => this.alarmList,
+    evidence: async () => STILL,
+    acceptView: async (camera: string) => void this.accepted.push(camera),
+  };
 
   claimed: unknown = null;
   async claim(file: { site: string; box: string; center: { id: string } }) {

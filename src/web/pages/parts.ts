@@ -41,6 +41,13 @@ export function streamOf(
   return status?.streams.find((stream) => stream.camera === camera && stream.role === role);
 }
 
+/** That a camera is recorded and does not see, or not as it should. */
+export function sightOf(status: StatusBody | null, camera: string): HTMLElement | undefined {
+  const found = status?.problems.find((problem) => problem.camera === camera && problem.code in t.sight);
+  if (found === undefined) return undefined;
+  return badge(found.severity === 'critical' ? 'bad' : 'warn', t.sight[found.code]!);
+}
+
 export function badge(tone: Tone, label: string, detail = ''): HTMLElement {
   return h(
     'span',

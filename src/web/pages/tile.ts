@@ -1,7 +1,7 @@
 import type { Camera } from '../../contract/camera.js';
 import { Cleanup, h, icon, type View } from './dom.js';
 import { LiveView, type LiveState } from './live.js';
-import { badge, recordingState, streamOf } from './parts.js';
+import { badge, recordingState, sightOf, streamOf } from './parts.js';
 import { time } from './format.js';
 import type { Store } from './store.js';
 import { t } from './strings.js';
@@ -71,8 +71,9 @@ export function cameraTile(store: Store, camera: Camera): View {
 
   const tellState = (): void => {
     const { tone, label, detail } = recordingState(streamOf(store.status, camera.id));
-    state.replaceChildren(badge(tone, label, tone === 'good' ? '' : detail));
-    element.classList.toggle('broken', tone === 'bad');
+    const blind = tone === 'good' ? sightOf(store.status, camera.id) : undefined;
+    state.replaceChildren(blind ?? badge(tone, label, tone === 'good' ? '' : detail));
+    element.classList.toggle('broken', tone === 'bad' || blind !== undefined);
   };
   const tellMotion = (): void => {
     const on = store.moving.has(camera.id);

@@ -1,4 +1,5 @@
 import type { Route } from '../route.js';
+import { alarmRoutes } from './alarms.js';
 import { boxRoutes } from './box.js';
 import { cameraRoutes } from './cameras.js';
 import { clipRoutes } from './clips.js';
@@ -12,6 +13,7 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...boxRoutes,
   ...cameraRoutes,
+  ...alarmRoutes,
   ...footageRoutes,
   ...stillRoutes,
   ...clipRoutes,
