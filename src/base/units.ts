@@ -22,15 +22,8 @@ export function parseSize(text: string): number {
   return parseWithUnit(text, SIZE_BYTES, 'a size such as "500MB" or "20GB"');
 }
 
-const RATE_BYTES: Record<string, number> = { 'kbit/s': 125, 'Mbit/s': 125_000, 'kB/s': 1e3, 'MB/s': 1e6 };
-
-/** `"2Mbit/s"` -> bytes a second. */
-export function parseRate(text: string): number {
-  return parseWithUnit(text, RATE_BYTES, 'a rate such as "500kbit/s" or "2Mbit/s"');
-}
-
 function parseWithUnit(text: string, units: Record<string, number>, wanted: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z/]+)$/.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim());
   const unit = match === null ? undefined : units[match[2]!];
   if (match === null || unit === undefined) {
     throw new BluelightError('BAD_UNIT', `"${text}" is not ${wanted}`, { fix: `write ${wanted}` });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseDuration, parseRate, parseSize } from '../base/units.js';
+import { parseDuration, parseSize } from '../base/units.js';
 import { rendition } from '../contract/primitives.js';
 
 /** A text with a unit, such as `"30s"`, decoded by `parse`. */
@@ -16,9 +16,8 @@ export function unit<T>(parse: (text: string) => T, example: string): z.ZodType<
 
 export const duration = unit(parseDuration, '"30s", "15m" or "7d"');
 export const size = unit(parseSize, '"500MB" or "200GB"');
-const rate = unit(parseRate, '"2Mbit/s" or "500kbit/s"');
 
-/** `22:00-06:00` in the time zone of the box's clock setting; may run over midnight. Minutes of the day, end excluded. */
+/** `22:00-06:00` in the time zone of the box; may run over midnight. Minutes of the day, end excluded. */
 const hours = z
   .string()
   .regex(/^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$/, { error: 'hours such as "22:00-06:00"' })
@@ -30,7 +29,7 @@ const hours = z
     return { fromMinute: fromMinute!, toMinute: toMinute! };
   });
 
-export const linkKind = z.enum(['fiber', 'cable', 'cellular', 'wifi-bridge', 'courier']);
+export const linkKind = z.enum(['fiber', 'cable', 'cellular', 'wifi-bridge']);
 export type LinkKind = z.infer<typeof linkKind>;
 
 /**
@@ -52,7 +51,6 @@ export const linkSetting = z
     billing_day: z.number().int().min(1).max(28).default(1),
     /** Percent of the budget that is kept for emergencies. */
     reserve: z.number().min(0).max(90).default(25),
-    rate: rate.optional(),
     hours: z.array(hours).default([]),
     /** Name servers that are asked over this link; absent: those of the system that are not on the box itself. */
     dns: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
@@ -60,9 +58,6 @@ export const linkSetting = z
     auto: z.array(rendition).optional(),
     /** Whether originals that somebody asked for as routine may go over it; absent: not on metered links. */
     originals: z.boolean().optional(),
-  })
-  .refine((link) => link.kind !== 'courier' || link.interface === undefined, {
-    error: 'a courier has no interface',
   })
   .transform((link) => {
     const cost = link.cost ?? (link.kind === 'cellular' ? 'metered' : 'flat');
@@ -75,8 +70,6 @@ export const linkSetting = z
         link.budget === undefined
           ? null
           : { bytes: link.budget, billingDay: link.billing_day, reserve: link.reserve / 100 },
-      /** Bytes a second of clips; null: as fast as it goes. */
-      rate: link.rate ?? null,
       hours: link.hours,
       dns: link.dns,
       auto: link.auto ?? (cost === 'flat' ? (['stills', 'proxy', 'original'] as const) : (['stills'] as const)),
@@ -93,4 +86,4 @@ export const linksSetting = z
   .refine((links) => new Set(links.map((link) => link.id)).size === links.length, {
     error: 'links that each have an id of their own',
   })
-  .transform((links) => (links.some((link) => link.kind !== 'courier') ? links : [DEFAULT_LINK, ...links]));
+  .transform((links) => (links.length > 0 ? links : [DEFAULT_LINK]));

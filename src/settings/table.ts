@@ -128,7 +128,7 @@ export const SETTINGS = {
   'uplinks.links': setting(
     linksSetting,
     [],
-    'The ways out of the box, best first, as tables [[uplinks.links]] with id, kind, interface, cost, budget, billing_day, reserve, rate, hours, dns, auto and originals; empty means the default route.',
+    'The ways out of the box, best first, as tables [[uplinks.links]] with id, kind, interface, cost, budget, billing_day, reserve, hours, dns, auto and originals; empty means the default route.',
   ),
   'policy.file': setting(path, '/etc/bluelight/policy.json', 'Who may see what; without it nothing leaves the box.', {
     restart: false,

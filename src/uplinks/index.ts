@@ -18,7 +18,7 @@ export { planUpload, uploadOrder, type LinkState, type QueuedUpload, type Upload
 export interface UplinksOptions {
   clock: Clock;
   log: Log;
-  /** At least one that is no courier. */
+  /** At least one. */
   links: readonly LinkConfig[];
   /** Where clips go; null: no center is claimed, nothing can be sent. */
   center: Pick<ClaimFile['center'], 'broker' | 'upload' | 'key' | 'ca'> | null;
@@ -67,7 +67,7 @@ export interface Uplinks {
 /** Every way out of the box. Nothing else opens an outside socket towards the center. */
 export function createUplinks(options: UplinksOptions): Uplinks {
   const { clock } = options;
-  const sockets = options.links.filter((link) => link.kind !== 'courier').map((link) => new LinkSockets(link, clock));
+  const sockets = options.links.map((link) => new LinkSockets(link, clock));
   if (sockets.length === 0) {
     throw new BluelightError('NO_UPLINK', 'no uplink is configured', { fix: 'name at least one in [[uplinks.links]]' });
   }

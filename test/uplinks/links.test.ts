@@ -54,11 +54,10 @@ test('a metered link is not measured while its own traffic shows that it works, 
 });
 
 test('a link is read from the configuration with what follows from its kind', () => {
-  expect(linkSetting.parse({ id: 'lte', kind: 'cellular', interface: 'wwan0', budget: '20GB', rate: '2Mbit/s', hours: ['22:00-06:00'] }))
+  expect(linkSetting.parse({ id: 'lte', kind: 'cellular', interface: 'wwan0', budget: '20GB', hours: ['22:00-06:00'] }))
     .toMatchObject({
       cost: 'metered',
       budget: { bytes: 20e9, billingDay: 1, reserve: 0.25 },
-      rate: 250_000,
       auto: ['stills'],
       originals: false,
       hours: [{ fromMinute: 1320, toMinute: 360 }],
@@ -70,7 +69,7 @@ test('a link is read from the configuration with what follows from its kind', ()
       { id: 'a', kind: 'cable' },
     ]).success,
   ).toBe(false);
-  expect(linkSetting.safeParse({ id: 'usb', kind: 'courier', interface: 'eth0' }).success).toBe(false);
+  expect(linkSetting.safeParse({ id: 'usb', kind: 'courier' }).success).toBe(false);
 });
 
 const DEV = (rx: number, tx: number): string => `Inter-|   Receive                        |  Transmit
