@@ -6,10 +6,13 @@ import { errorCode, errorMessage } from './base/errors.js';
 import { createLog, Redactor, type Log } from './base/log.js';
 import type { Processes } from './base/processes.js';
 import { Stills } from './clips/stills.js';
+import { Commands } from './commands.js';
 import { streamId } from './contract/primitives.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import { MotionFlow } from './motion-flow.js';
+import { Owner } from './identity/owner.js';
 import { Outside } from './outside.js';
+import { ownerDesk } from './owner-desk.js';
 import { PageEvents } from './page-events.js';
 import { openDoors, type Doors } from './people.js';
 import { Gate } from './policy/gate.js';
@@ -122,7 +125,7 @@ async function compose(base: Base): Promise<Agent> {
     log,
   });
   closing.add('the gate', () => gate.close());
-  const outside = new Outside({
+  const outside: Outside = new Outside({
     ...state,
     clock,
     log,
@@ -133,7 +136,16 @@ async function compose(base: Base): Promise<Agent> {
     reading,
     cameras: () => cameras.adopted,
     protect: (protections) => recording.ring.protect(protections),
-    onClip: (clip) => events.tell({ type: 'clip', data: clip }),
+    onClip(clip) {
+      events.tell({ type: 'clip', data: clip });
+      commands.clipChanged();
+    },
+    inbox: {
+      command: (text) => commands.inbox.command(text),
+      operators: (text) => commands.inbox.operators(text),
+      proposal: (text) => commands.inbox.proposal(text),
+    },
+    jobs: () => commands.recent(),
   });
   const motion = new MotionFlow({
     ...base,
@@ -143,7 +155,23 @@ async function compose(base: Base): Promise<Agent> {
     onEvent: (event) => events.tell({ type: 'motion', data: event }),
   });
   closing.add('the way out', () => outside.stop('shutdown'));
+  const owner = ownerDesk({
+    ...state,
+    clock,
+    log,
+    gate,
+    outside,
+    owner: new Owner(store, state.logins, clock),
+    cameraNames: () => store.cameras.names(),
+    onAnswer: (approval) => commands.answered(approval),
+    endJobs: () => commands.endAll('NOT_ENROLLED', 'the owner left the program'),
+  });
+  closing.add('the owner', () => owner.asks.close());
+  const { ring } = recording;
+  const scan = (): Promise<void> => cameras.room.scan();
+  const commands: Commands = new Commands({ ...base, store, gate, owner, outside, footage, ring, scan });
   await outside.start();
+  commands.start();
   closing.add('motion', () => motion.stop());
   await motion.start();
   startPeriodic();
@@ -162,6 +190,7 @@ async function compose(base: Base): Promise<Agent> {
     state,
     recording,
     gate,
+    owner,
     cameras: cameras.room,
     footage,
     live,

@@ -2,16 +2,19 @@ import type { Clock } from './base/clock.js';
 import { BluelightError, errorMessage } from './base/errors.js';
 import { ulid } from './base/ids.js';
 import type { Log, Redactor } from './base/log.js';
-import { createCenter, type Center } from './center/index.js';
+import { createCenter, type Center, type Inbox } from './center/index.js';
 import { createClips, type Clips } from './clips/index.js';
 import type { Alarm } from './contract/alarm.js';
 import type { Camera } from './contract/camera.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
-import type { EventType, InfoMessage } from './contract/messages.js';
+import type { JobMessage } from './contract/commands.js';
+import type { EventType, InfoMessage, PolicyReported } from './contract/messages.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { Host } from './health/host.js';
 import { assembleHeartbeat, type BoxReading } from './health/status.js';
 import type { Claims, Membership } from './identity/claims.js';
+import { toUtc } from './contract/primitives.js';
+import type { Bound } from './policy/command-admission.js';
 import type { Gate } from './policy/gate.js';
 import { Reports } from './policy/reports.js';
 import type { Signer } from './proof/keys.js';
@@ -40,6 +43,10 @@ export interface OutsideOptions {
   /** The whole list of what the ring must keep. */
   protect: (protections: Protection[]) => Promise<void>;
   onClip: (clip: Clip) => void;
+  /** What the center asks for. */
+  inbox: Inbox;
+  /** Open jobs and those that ended lately. */
+  jobs: () => Promise<JobMessage[]>;
 }
 
 interface Parts {
@@ -94,7 +101,7 @@ export class Outside {
       clock.every(QUEUE_MS, () => this.#protect()),
       clock.every(QUEUE_MS, () => this.#confirmClaim()),
       clock.every(LEDGER_MS, () => this.#ledger()),
-      gate.onChange(() => this.#kept(this.#retryWithheld())),
+      gate.onChange(() => this.#kept(this.#policyChanged())),
     );
   }
 
@@ -140,6 +147,26 @@ export class Outside {
   /** How well a camera sees is told like the heartbeat: it says nothing of what it sees. */
   async alarm(alarm: Alarm, state: 'raised' | 'cleared'): Promise<void> {
     await this.#tell(`bluelight.alarm.${state}`, alarm.camera ?? BOX_STREAM, alarm);
+  }
+
+  /** Whose commands count; null: nobody's. */
+  bound(): Bound | null {
+    const claim = this.#parts?.membership?.claim;
+    return claim === undefined ? null : { site: claim.site, box: claim.box, centerKeys: [claim.center.key] };
+  }
+
+  async reportJob(message: JobMessage): Promise<void> {
+    await this.#parts?.center?.reportJob(message);
+  }
+
+  async rebirth(): Promise<void> {
+    await this.#parts?.center?.rebirth();
+  }
+
+  /** The ring is told of holds with the next look at them; resolves when it was. */
+  async holdsChanged(): Promise<void> {
+    this.#untold = true;
+    await this.#protect();
   }
 
   /** Cameras were added or removed: the birth message says so. */
@@ -244,6 +271,8 @@ export class Outside {
       outbox: store.outbox,
       heartbeat: (beat) => assembleHeartbeat(reading(), beat),
       info: () => this.#info(),
+      inbox: this.#o.inbox,
+      reports: { policy: () => this.#policyReport(), jobs: () => this.#o.jobs() },
       dial: (target) => uplinks.dial(target),
       heartbeatMs: () => this.#heartbeatMs(uplinks),
       keepaliveS: () => (metered(uplinks) ? 60 : 20),
@@ -325,8 +354,22 @@ export class Outside {
     this.#queue = { clips, bytes, outbox };
   }
 
-  async #retryWithheld(): Promise<void> {
+  async #policyChanged(): Promise<void> {
+    await this.#parts?.center?.reportPolicy();
     await this.#parts?.clips.retryWithheld(LIFTABLE);
+  }
+
+  #policyReport(): Omit<PolicyReported, 'schema' | 'ts'> {
+    const { terms, enrolment } = this.#o.gate;
+    const until = this.#o.gate.pausedUntil();
+    return {
+      hash: terms.sha256,
+      document: terms.document,
+      signed: terms.signed,
+      enrolment,
+      paused: until !== null,
+      pausedUntil: until === null || until === Infinity ? null : toUtc(until),
+    };
   }
 
   async #ledger(): Promise<void> {

@@ -1,5 +1,6 @@
-import { BluelightError } from './base/errors.js';
+import { BluelightError, errorCode, errorMessage } from './base/errors.js';
 import type { Clock } from './base/clock.js';
+import type { Log } from './base/log.js';
 import type { Party } from './contract/policy.js';
 import { toUtc } from './contract/primitives.js';
 import type { Owner } from './identity/owner.js';
@@ -9,9 +10,11 @@ import { exportAudit } from './policy/audit-export.js';
 import { Consent } from './policy/consent.js';
 import { optOut, pauseSharing, resumeSharing, type ExitPorts } from './policy/exit.js';
 import type { Gate } from './policy/gate.js';
+import { takeProposal } from './policy/proposals.js';
 import { canonical } from './proof/canonical.js';
 import type { Signer } from './proof/keys.js';
 import type { Store } from './store/client.js';
+import type { Approval } from './store/policies.js';
 import type { OwnerPort } from './web/ports.js';
 
 export interface OwnerDeskOptions {
@@ -22,10 +25,21 @@ export interface OwnerDeskOptions {
   signer: Signer;
   outside: Outside;
   cameraNames: () => Promise<Record<string, string>>;
+  /** A request of the city was answered, or nobody did in time. */
+  onAnswer: (approval: Approval) => Promise<void>;
+  /** Ends every command of the center. */
+  endJobs: () => Promise<void>;
+  log: Log;
 }
 
+export type OwnerDesk = OwnerPort & {
+  asks: Asks;
+  /** Terms that the center proposes, as they came in. */
+  takeProposal(text: string): Promise<void>;
+};
+
 /** The owner's side of the gate, as the page and the command line reach it. */
-export function ownerDesk(o: OwnerDeskOptions): OwnerPort & { asks: Asks } {
+export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
   const { clock, store, gate, owner, outside } = o;
   const place = (): { site: string; box: string } => {
     const { site, box } = outside.reading();
@@ -37,11 +51,24 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerPort & { asks: Asks } {
     unlockOwner: (passphrase) => owner.unlock(passphrase),
     cameraNames: o.cameraNames,
   });
-  const asks = new Asks({ tables: store, gate, clock, onAnswer: () => undefined });
+  const asks = new Asks({
+    tables: store,
+    gate,
+    clock,
+    onAsked: (approval) => keepFor(o, approval),
+    onAnswer(approval) {
+      const done = o.onAnswer(approval).finally(() => letGo(o, approval));
+      done.catch((error: unknown) => o.log.error({ code: errorCode(error) }, errorMessage(error)));
+    },
+  });
   const exit: ExitPorts = {
     ...receipts,
     centerId: () => outside.reading().center.id,
     leaveCenter: () => outside.leaveCenter(),
+    async endJobs() {
+      await o.endJobs();
+      await asks.expire(true);
+    },
     endClaim: (why) => outside.endClaim(why),
     eraseRecordings: () => Promise.reject(cannotErase()),
   };
@@ -58,8 +85,21 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerPort & { asks: Asks } {
     await owner.unlock(passphrase);
   };
 
+  /** Whoever gives the passphrase is the owner. @throws BluelightError FORBIDDEN | NO_OWNER | PASSPHRASE_WRONG */
+  const asOwner = async (by: Party, passphrase: string | undefined): Promise<Party> => {
+    if (by.kind === 'local' && by.role === 'owner') return by;
+    if ((await owner.keyId()) === null) {
+      throw new BluelightError('NO_OWNER', 'this box has no owner', {
+        fix: 'set one up: `bluelight policy owner NAME`',
+      });
+    }
+    await ownersWord(by, passphrase);
+    return { kind: 'local', role: 'owner', name: 'owner' };
+  };
+
   return {
     asks,
+    takeProposal: (text) => takeProposal({ tables: store, gate, consent, bound: () => outside.bound() }, text),
     keyId: () => owner.keyId(),
     setUp: (name, passphrase) => owner.setUp(name, passphrase),
     preview: (document) => consent.preview(canonical(document)),
@@ -72,9 +112,14 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerPort & { asks: Asks } {
       await ownersWord(by, passphrase);
       return resumeSharing(receipts, by, reason);
     },
-    async optOut(reason, passphrase, by) {
+    async optOut({ reason, recordings }, passphrase, by) {
       await ownersWord(by, passphrase);
-      return optOut(exit, by, { reason, recordings: 'keep' });
+      return optOut(exit, by, { reason, recordings });
+    },
+    technicianUntil: () => gate.technicianUntil(),
+    async letTechnicianLook(untilMs, passphrase, by) {
+      // To close again needs no word of the owner.
+      await gate.letTechnicianLook(untilMs, untilMs === null ? by : await asOwner(by, passphrase));
     },
     async receipts() {
       return (await store.receipts.list()).map(({ id, kind, madeMs }) => ({ id, kind, madeMs }));
@@ -89,23 +134,38 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerPort & { asks: Asks } {
         kind: approval.kind,
         operator: approval.operator,
         agency: approval.agency,
-        reason: reasonOf(approval.request),
+        role: roleOf(approval.request),
+        case: approval.request.case ?? null,
+        reason: approval.request.reason,
         from: toUtc(approval.fromMs),
         to: toUtc(approval.toMs),
         askedAt: toUtc(approval.askedMs),
         expiresAt: toUtc(approval.expiresMs),
       }));
     },
-    async answer(id, yes, by) {
-      await asks.answer(id, yes, by);
+    async answer(id, yes, passphrase, by) {
+      await asks.answer(id, yes, await asOwner(by, passphrase));
     },
     auditExport: () => exportAudit(store.audit, o.signer, { ...place(), at: toUtc(clock.now()) }),
   };
 }
 
-function reasonOf(request: unknown): string {
-  const { reason } = (request ?? {}) as { reason?: unknown };
-  return typeof reason === 'string' ? reason : '';
+/** What the owner is asked for must not be overwritten while he thinks, nor while what he allowed is carried out. */
+async function keepFor({ store, outside }: OwnerDeskOptions, approval: Approval): Promise<void> {
+  if (approval.kind === 'live') return;
+  const { id, camera, fromMs, toMs, askedMs, expiresMs, operator, agency } = approval;
+  const by = `${operator}, ${agency}`;
+  const reason = 'a request that waits for the owner';
+  await store.holds.set({ id, camera, fromMs, toMs, reason, by, job: null, createdMs: askedMs, expiresMs });
+  await outside.holdsChanged();
+}
+
+async function letGo({ store, outside, clock }: OwnerDeskOptions, { id }: Approval): Promise<void> {
+  if (await store.holds.release({ id, atMs: clock.now() })) await outside.holdsChanged();
+}
+
+function roleOf({ party }: Approval['request']): string {
+  return party.kind === 'operator' ? party.role : '';
 }
 
 function cannotErase(): BluelightError {

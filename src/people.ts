@@ -7,14 +7,12 @@ import type { Closing } from './base/closing.js';
 import type { Log } from './base/log.js';
 import { measureLoopDelay } from './base/loop-delay.js';
 import { pageCertificate } from './identity/certificate.js';
-import { Owner } from './identity/owner.js';
-import { ownerDesk } from './owner-desk.js';
 import type { Recording } from './recording.js';
 import type { Settings } from './settings/table.js';
 import { webPorts, type WebPortsOptions } from './web-ports.js';
 import { createWeb } from './web/server.js';
 
-export interface PeopleOptions extends Omit<WebPortsOptions, 'media' | 'owner' | 'threads' | 'store' | 'logins'> {
+export interface PeopleOptions extends Omit<WebPortsOptions, 'media' | 'threads' | 'store' | 'logins'> {
   clock: Clock;
   log: Log;
   settings: Settings;
@@ -32,18 +30,8 @@ export interface Doors {
 
 /** Opens the doors for people: the page on the LAN, and the socket for the programs of this box. */
 export async function openDoors(o: PeopleOptions): Promise<Doors> {
-  const { clock, log, settings, closing, gate, outside, recording } = o;
-  const { store, signer, logins } = o.state;
-  const owner = ownerDesk({
-    clock,
-    store,
-    gate,
-    signer,
-    outside,
-    owner: new Owner(store, logins, clock),
-    cameraNames: () => store.cameras.names(),
-  });
-  closing.add('the owner', () => owner.asks.close());
+  const { clock, log, settings, closing, recording } = o;
+  const { store, logins } = o.state;
   const threads = async (ms: number): ReturnType<WebPortsOptions['threads']> => {
     const [own, media] = await Promise.all([measureLoopDelay(clock, ms), recording.media.loopDelay(ms)]);
     return {
@@ -56,7 +44,7 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
   const web = createWeb({
     clock,
     log,
-    ports: webPorts({ ...o, media: recording.media, store, logins, owner, threads }),
+    ports: webPorts({ ...o, media: recording.media, store, logins, threads }),
     tls: await pageCertificate({ tables: store, clock, log }, ownNames(settings)),
     listen: { host: settings['web.host'], port: settings['web.port'] },
     hosts: settings['web.hosts'],

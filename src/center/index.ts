@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { BluelightError, errorMessage, isAbort, toErrorData, type ErrorData } from '../base/errors.js';
-import { withDeadline, type Clock } from '../base/clock.js';
+import { BluelightError, errorMessage, isAbort, toErrorData } from '../base/errors.js';
+import { withDeadline } from '../base/clock.js';
 import { ulid } from '../base/ids.js';
 import type { Log } from '../base/log.js';
+import type { JobMessage } from '../contract/commands.js';
 import {
   ackMessage,
   centerStatusMessage,
@@ -10,7 +11,6 @@ import {
   eventData,
   statusMessage,
   topics,
-  type ClaimFile,
   type EventType,
   type InfoMessage,
   type StatusMessage,
@@ -21,64 +21,13 @@ import { openJws } from '../proof/jws.js';
 import type { OutboxClass } from '../store/outbox.js';
 import { Drain } from './drain.js';
 import { judgeAck, planReconnect, type Beat } from './plan.js';
-import type { Dial, HeartbeatSource, OutboxPort } from './ports.js';
+import { CenterReports } from './reports.js';
 import { dialDirect, openSession, endError, type Session, type SessionEnd } from './session.js';
+import type { Center, CenterOptions, CenterStatus } from './types.js';
 
-export type { Dial, DialTarget, HeartbeatSource, OutboxPort } from './ports.js';
+export type { Dial, DialTarget, HeartbeatSource, Inbox, OutboxPort, ReportsPort } from './ports.js';
+export type { Center, CenterOptions, CenterStatus } from './types.js';
 export { dialDirect } from './session.js';
-
-export interface CenterOptions {
-  clock: Clock;
-  log: Log;
-  claim: ClaimFile;
-  outbox: OutboxPort;
-  heartbeat: HeartbeatSource;
-  /** The birth message without session and time. */
-  info: () => Omit<InfoMessage, 'schema' | 'session' | 'ts'>;
-  dial?: Dial;
-  /** Asked at the beginning of each connection: what the link under it allows. */
-  heartbeatMs?: () => number;
-  keepaliveS?: () => number;
-  /** How long the broker waits with the will, so that a short flap is not a loss. */
-  willDelayS?: number;
-  eventsPerSecond?: number;
-  resendAfterMs?: number;
-  random?: () => number;
-}
-
-export interface CenterStatus {
-  state: 'stopped' | 'connecting' | 'connected' | 'waiting';
-  /** ULID of the connection, while there is one. */
-  session: string | null;
-  /** Wall clock (ms) of our heartbeat that the center itself acknowledged last; null: not since the agent started. */
-  centerReachedAt: number | null;
-  /** The same by the clock that never jumps: ms since then. */
-  centerReachedAgoMs: number | null;
-  /** Clock of the box minus that of the center by its last signed word, good to the round trip; null: none yet. */
-  clockOffsetMs: number | null;
-  /** What the center says of itself; null: nothing heard. */
-  centerOnline: boolean | null;
-  outbox: number;
-  inFlight: number;
-  lastError: (ErrorData & { at: number }) | null;
-  nextAttemptAt: number | null;
-}
-
-export interface Center {
-  start(): void;
-  /** Says why, takes the will back, and ends. */
-  stop(reason: 'shutdown' | 'update' | 'power'): Promise<void>;
-  /** Ends for good: takes back everything that the broker keeps for this box. False: the broker was not reached. */
-  leave(): Promise<boolean>;
-  /**
-   * Durable as soon as it resolves; sent when the center can be reached. False: the outbox is too full for an event
-   * of this class; it was counted and is lost.
-   */
-  event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<boolean>;
-  /** Cameras were added or removed: say it now. */
-  refresh(): Promise<void>;
-  status(): CenterStatus;
-}
 
 /** How far an event may fill the outbox while the center is away: updates give way first. */
 const EVENT_CLASS: Record<EventType, OutboxClass> = {
@@ -99,6 +48,8 @@ export function createCenter(options: CenterOptions): Center {
   return new Client(options);
 }
 
+/** The broker keeps commands for a box that is away; the center says in each how long it is worth keeping. */
+const SESSION_KEPT_S = 86_400;
 const DRAIN_RETRY_MS = 15_000;
 /** A broker that hangs must not hold up the stop of the agent. */
 const FAREWELL_MS = 3_000;
@@ -115,6 +66,7 @@ class Client implements Center {
   readonly #o: CenterOptions;
   readonly #log: Log;
   readonly #topics: ReturnType<typeof topics>;
+  readonly #reports: CenterReports | undefined;
   readonly #stop = new AbortController();
   readonly #sent = new Map<string, number>();
   readonly #beats: Beat[] = [];
@@ -133,6 +85,8 @@ class Client implements Center {
     this.#o = options;
     this.#log = options.log.child({ room: 'center' });
     this.#topics = topics(options.claim.site, options.claim.box);
+    const { clock, reports } = options;
+    this.#reports = reports === undefined ? undefined : new CenterReports(clock, this.#topics, reports);
   }
 
   start(): void {
@@ -140,19 +94,20 @@ class Client implements Center {
   }
 
   async stop(reason: 'shutdown' | 'update' | 'power'): Promise<void> {
-    await this.#end((live) => this.#publishStatus(live.session, live.id, 'offline', reason));
+    await this.#end(false, (live) => this.#publishStatus(live.session, live.id, 'offline', reason));
   }
 
   leave(): Promise<boolean> {
     const { status, info, heartbeat } = this.#topics;
-    return this.#end(async ({ session }) => {
+    return this.#end(true, async ({ session }) => {
+      await this.#reports?.clear(session);
       // A retained message of no length clears what the broker keeps (MQTT v5 §3.3.1.3).
       for (const topic of [info, heartbeat, status]) await session.publish(topic, '', { qos: 1, retain: true });
     });
   }
 
   /** True: the farewell reached the broker. */
-  async #end(farewell: (live: Live) => Promise<void>): Promise<boolean> {
+  async #end(forget: boolean, farewell: (live: Live) => Promise<void>): Promise<boolean> {
     this.#stop.abort();
     const live = this.#live;
     let taken = false;
@@ -163,7 +118,7 @@ class Client implements Center {
       const late = (): Error => new BluelightError('CENTER_SLOW', 'the broker did not take our leave in time');
       const said = farewell(live).then(async () => {
         taken = true;
-        await live.session.end();
+        await live.session.end(forget);
       });
       await withDeadline(this.#o.clock, FAREWELL_MS, said, late).catch((error: unknown) => this.#note(error));
       live.session.destroy();
@@ -189,6 +144,26 @@ class Client implements Center {
 
   async refresh(): Promise<void> {
     if (this.#live !== undefined) await this.#publishInfo(this.#live.session, this.#live.id);
+  }
+
+  async reportPolicy(): Promise<void> {
+    if (this.#live !== undefined) await this.#reports?.policy(this.#live.session);
+  }
+
+  async reportJob(job: JobMessage): Promise<void> {
+    const session = this.#live?.session;
+    if (session === undefined) return;
+    // A connection that breaks meanwhile loses nothing: the next one tells it again.
+    await this.#reports?.job(session, job).catch((error: unknown) => this.#note(error));
+  }
+
+  async rebirth(): Promise<void> {
+    const live = this.#live;
+    if (live === undefined) return;
+    await this.#publishInfo(live.session, live.id);
+    await this.#publishStatus(live.session, live.id, 'online', 'connected');
+    await this.#reports?.birth(live.session);
+    await this.#beat(live.session);
   }
 
   status(): CenterStatus {
@@ -242,7 +217,7 @@ class Client implements Center {
       password: claim.center.password,
       ca: claim.center.ca,
       keepaliveS: this.#o.keepaliveS?.() ?? 20,
-      sessionExpiryS: 300,
+      sessionExpiryS: SESSION_KEPT_S,
       willDelayS: this.#o.willDelayS ?? 5,
       will: { topic: this.#topics.status, payload: JSON.stringify(will) },
       dial: this.#o.dial ?? dialDirect,
@@ -250,7 +225,7 @@ class Client implements Center {
       signal: this.#stop.signal,
     });
     if (this.#stop.signal.aborted) {
-      await session.end();
+      await session.end(false);
       return session.ended;
     }
     const live: Live = { session, id, drain: undefined, firstAck: new AbortController(), over: new AbortController() };
@@ -278,7 +253,11 @@ class Client implements Center {
   async #birth(session: Session, id: string): Promise<void> {
     await this.#publishInfo(session, id);
     await this.#publishStatus(session, id, 'online', 'connected');
-    await session.subscribe([this.#topics.ack, this.#topics.status, centerStatusTopic(this.#o.claim.center.id)]);
+    const { ack, status, operators, command, policyProposed } = this.#topics;
+    const asks = this.#o.inbox === undefined ? [] : [operators, policyProposed, command('#')];
+    await session.subscribe([ack, status, centerStatusTopic(this.#o.claim.center.id), ...asks]);
+    // A broker that refuses these still takes heartbeats.
+    await this.#reports?.birth(session).catch((error: unknown) => this.#note(error));
     this.#depth = (await this.#o.outbox.stats()).rows;
     await this.#beat(session);
   }
@@ -350,10 +329,17 @@ class Client implements Center {
       else if (topic === this.#topics.status) this.#onOwnStatus(payload);
       else if (topic === centerStatusTopic(this.#o.claim.center.id)) {
         this.#centerOnline = payload.length === 0 ? null : centerStatusMessage.parse(parseJson(payload)).online;
-      }
+      } else if (payload.length > 0) this.#ask(topic, payload.toString('utf8'));
     } catch (error) {
       this.#log.warn({ topic, error: toErrorData(error) }, 'a message from the broker was refused');
     }
+  }
+
+  #ask(topic: string, text: string): void {
+    const { inbox } = this.#o;
+    if (topic === this.#topics.operators) inbox?.operators(text);
+    else if (topic === this.#topics.policyProposed) inbox?.proposal(text);
+    else if (topic.startsWith(this.#topics.command(''))) inbox?.command(text);
   }
 
   #onAck(text: string): void {

@@ -8,8 +8,8 @@ import { TAKEN_OVER } from './plan.js';
 import { PacketMeter } from './packet-meter.js';
 import type { Dial, DialTarget } from './ports.js';
 
-/** Biggest packet that we take: an acknowledgement of hundreds of streams is a tenth of it. */
-export const MAX_PACKET_BYTES = 64 * 1024;
+/** Biggest packet that we take: a list of 2,000 operators is the largest thing that a center has to say. */
+export const MAX_PACKET_BYTES = 512 * 1024;
 
 export interface SessionOptions {
   brokerUrl: string;
@@ -34,14 +34,24 @@ export interface SessionEnd {
   reason?: number;
 }
 
+export interface PublishOptions {
+  qos: 0 | 1;
+  retain: boolean;
+  /** The broker forgets it after this. */
+  expiryS?: number;
+}
+
 /** One MQTT v5 connection, from its CONNACK to its end. It never reconnects: a new one carries a new will. */
 export interface Session {
-  publish(topic: string, payload: string, options: { qos: 0 | 1; retain: boolean }): Promise<void>;
+  publish(topic: string, payload: string, options: PublishOptions): Promise<void>;
   subscribe(topics: string[]): Promise<void>;
   /** Settles once, when the connection is gone. */
   readonly ended: Promise<SessionEnd>;
-  /** DISCONNECT 0x00, which makes the broker drop the will. */
-  end(): Promise<void>;
+  /**
+   * DISCONNECT 0x00, which makes the broker drop the will.
+   * @param forget the broker keeps nothing for us either: commands that come now are lost
+   */
+  end(forget: boolean): Promise<void>;
   /** Cuts the connection, as a fault would. */
   destroy(): void;
 }
@@ -177,15 +187,17 @@ function wrap(client: MqttClient, options: SessionOptions): Session {
   };
   return {
     ended,
-    publish: (topic, payload, { qos, retain }) =>
-      tracked(topic, () => client.publishAsync(topic, payload, { qos, retain })),
+    publish: (topic, payload, { qos, retain, expiryS }) => {
+      const properties = expiryS === undefined ? {} : { properties: { messageExpiryInterval: expiryS } };
+      return tracked(topic, () => client.publishAsync(topic, payload, { qos, retain, ...properties }));
+    },
     subscribe(topics) {
       const map = Object.fromEntries(topics.map((topic) => [topic, { qos: 1 as const, rap: true }]));
       return tracked(topics.join(', '), () => client.subscribeAsync(map));
     },
-    async end() {
+    async end(forget) {
       if (client.connected) {
-        client.end(false, { reasonCode: 0, properties: { sessionExpiryInterval: 0 } });
+        client.end(false, { reasonCode: 0, ...(forget ? { properties: { sessionExpiryInterval: 0 } } : {}) });
         await ended;
       } else client.end(true);
     },

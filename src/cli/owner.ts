@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import { parseDuration } from '../base/units.js';
-import type { IssuedReceiptBody } from '../contract/owner.js';
+import type { z } from 'zod';
+import type { approvalsBody, IssuedReceiptBody } from '../contract/owner.js';
 import { toUtc } from '../contract/primitives.js';
 import { action, EXIT, type Context } from './context.js';
 import { readSecret } from './input.js';
@@ -23,6 +24,7 @@ interface Proposal extends Preview {
 /** What an owner does: look at terms before consent, sign them, pause, resume, leave. */
 export function addOwnerCommands(program: Command, policy: Command): void {
   addTermsCommands(policy);
+  addAskCommands(policy);
   program
     .command('pause')
     .description('stop sharing at once; recording goes on')
@@ -49,16 +51,67 @@ export function addOwnerCommands(program: Command, policy: Command): void {
     .command('optout')
     .description('leave the program for good; prints the receipt of everything that was ever delivered')
     .option('--reason <text>', 'why', '')
+    .option('--erase', 'erase the recordings of this box as well')
     .option('--out <file>', 'keep the signed receipt in this file')
     .option('--passphrase-stdin', "read the owner's passphrase from standard input")
     .action(
-      action(async (context, options: { reason: string; out?: string; passphraseStdin?: boolean }) => {
+      action(async (context, options: { reason: string; erase?: boolean; out?: string; passphraseStdin?: boolean }) => {
         const passphrase = await passphraseOf(options);
-        const issued = await context.agent().post<IssuedReceiptBody>('/optout', { reason: options.reason, passphrase });
+        const body = { reason: options.reason, recordings: options.erase === true ? 'erase' : 'keep', passphrase };
+        const issued = await context.agent().post<IssuedReceiptBody>('/optout', body);
         if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(issued.envelope, null, 2) + '\n');
         printReceipt(context, issued);
       }),
     );
+}
+
+function addAskCommands(policy: Command): void {
+  policy
+    .command('asks')
+    .description("requests of the city that wait for the owner's answer; no answer is no")
+    .action(
+      action(async (context) => {
+        const { approvals } = await context.agent().get<z.infer<typeof approvalsBody>>('/approvals');
+        context.show(approvals, () =>
+          context.table(approvals.map(({ askedAt: _, ...ask }) => ({ ...ask, case: ask.case ?? '' }))),
+        );
+      }),
+    );
+  policy
+    .command('answer <id> <yes|no>')
+    .description("the owner answers a request; the owner's passphrase is read from standard input")
+    .action(
+      action(async (context, id: string, word: string) => {
+        if (word !== 'yes' && word !== 'no') throw new BluelightError('USAGE', 'the answer is yes or no');
+        const passphrase = await readSecret('passphrase of the owner: ');
+        await context.agent().post(`/approvals/${encodeURIComponent(id)}`, { yes: word === 'yes', passphrase });
+        context.show({ id, answer: word }, () => line(`${id}: ${word}`));
+      }),
+    );
+  policy
+    .command('technician')
+    .description('until when the technician may see pictures; with --for, the owner lets him')
+    .option('--for <duration>', "such as 1h, 24h at most; the owner's passphrase is read from standard input")
+    .option('--off', 'no longer')
+    .action(
+      action(async (context, options: { for?: string; off?: boolean }) => {
+        const body = await technicianChange(context, options);
+        const agent = context.agent();
+        const { until } = await (body === null
+          ? agent.get<{ until: string | null }>('/technician')
+          : agent.post<{ until: string | null }>('/technician', body));
+        const words =
+          until === null ? 'the technician sees no pictures' : `the technician sees pictures until ${until}`;
+        context.show({ until }, () => line(words));
+      }),
+    );
+}
+
+async function technicianChange(context: Context, options: { for?: string; off?: boolean }): Promise<object | null> {
+  if (options.off === true) return { until: null };
+  if (options.for === undefined) return null;
+  const until = toUtc(context.clock.now() + parseDuration(options.for));
+  return { until, passphrase: await readSecret('passphrase of the owner: ') };
 }
 
 function addTermsCommands(policy: Command): void {

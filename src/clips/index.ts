@@ -10,7 +10,7 @@ import { fileName } from './manifest.js';
 import { MotionClips } from './motion-clips.js';
 import { SPLIT_PIECES, type MotionSettings } from './motion-plan.js';
 import type { ClipTable, Lease, UplinkPort, Waiting } from './ports.js';
-import { prepare, roleOf, type Prepared, type PrepareOptions } from './prepare.js';
+import { isFinal, prepare, roleOf, type Prepared, type PrepareOptions } from './prepare.js';
 import { decodeParty, encodeParty } from './party.js';
 import { described, Sender } from './sender.js';
 
@@ -74,6 +74,8 @@ export interface Clips {
   request(request: ClipRequest): Promise<StoredClip | null>;
   /** A motion event began, goes on or ended. */
   motion(event: MotionEvent): void;
+  /** Gives up what of a job is not delivered yet, for good. */
+  cancelJob(job: string, why: string): Promise<void>;
   /** Something changed that a waiting clip may wait for: a closed segment, the policy, an uplink. */
   kick(): void;
   /** Puts back what the policy withheld, after the policy changed. */
@@ -101,6 +103,8 @@ class Engine implements Clips {
   #wake: AbortController | undefined;
   #again = false;
   #current: { clip: StoredClip; abort: AbortController } | undefined;
+  /** Given up while they may be on their way: the attempt that runs ends first. */
+  readonly #cancelled = new Map<string, string>();
   #running: Promise<void> | undefined;
 
   constructor(options: ClipsOptions) {
@@ -184,6 +188,27 @@ class Engine implements Clips {
     this.#motion.take(event);
   }
 
+  async cancelJob(job: string, why: string): Promise<void> {
+    const states: StoredClip['state'][] = ['queued', 'uploading', 'withheld'];
+    const clips = await this.#o.table.list({ states, limit: 10_000 });
+    for (const clip of clips.filter((one) => one.job === job)) {
+      this.#cancelled.set(clip.id, why);
+      if (this.#current?.clip.id === clip.id) this.#current.abort.abort();
+      else await this.#giveUp(clip.id);
+    }
+    await this.#lease();
+  }
+
+  /** Only what was cancelled and has not come to another end. */
+  async #giveUp(id: string): Promise<void> {
+    const why = this.#cancelled.get(id);
+    if (why === undefined) return;
+    this.#cancelled.delete(id);
+    const clip = await this.#o.table.get(id);
+    if (clip === null || clip.state === 'delivered' || clip.state === 'failed') return;
+    await this.#change(clip, { state: 'failed', detail: `CANCELED: ${why}` });
+  }
+
   kick(): void {
     this.#again = true;
     this.#wake?.abort();
@@ -244,7 +269,8 @@ class Engine implements Clips {
       }
     } catch (error) {
       const data = toErrorData(error);
-      await this.#change(clip, { detail: `${data.code}: ${data.message}` });
+      const state = isFinal(error) ? 'failed' : 'local';
+      await this.#change(clip, { state, detail: `${data.code}: ${data.message}` });
       throw error;
     }
   }
@@ -280,6 +306,7 @@ class Engine implements Clips {
       this.#current = undefined;
       this.#stop.signal.removeEventListener('abort', end);
     }
+    await this.#giveUp(clip.id);
     await this.#lease();
     return undefined;
   }

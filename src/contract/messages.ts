@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { cameraId, publicKeyText, sha256Hex, slug, ulidText, utc } from './primitives.js';
 import { alarm } from './alarm.js';
+import { signedManifest } from './clip.js';
 import { motionEvent } from './motion.js';
+import { policyDocument } from './policy.js';
 
 /** Retained; also the will, then with state `lost` and the session of the connection that made it. */
 export const statusMessage = z.object({
@@ -161,6 +163,43 @@ export const claimFile = z.object({
 });
 export type ClaimFile = z.infer<typeof claimFile>;
 
+/**
+ * Retained: the terms in force and the switches that the owner has beside them. `signed` is the document as its
+ * authority signed it; null where it came as a file of the box.
+ */
+export const policyReportedMessage = z.object({
+  schema: z.literal(1),
+  ts: utc,
+  /** SHA-256 of the terms' text, as in heartbeats; null: none are in force, nothing is shared. */
+  hash: sha256Hex.nullable(),
+  document: policyDocument.nullable(),
+  signed: signedManifest.nullable(),
+  enrolment: z.enum(['none', 'pending', 'active', 'ended']),
+  /** The owner shares nothing now: this is his will and no fault. */
+  paused: z.boolean(),
+  /** Null while paused: until he resumes. */
+  pausedUntil: utc.nullable(),
+});
+export type PolicyReported = z.infer<typeof policyReportedMessage>;
+
+/** `typ` of the JWS in which the center proposes terms. */
+export const PROPOSAL_TYPE = 'bluelight-proposal+jws';
+
+/**
+ * `policy/proposed`, retained, signed by the center. At a store it is put before the owner; what the city signed for a
+ * site of its own (`signed`) counts at once. `version` only rises.
+ */
+export const policyProposal = z.strictObject({
+  schema: z.literal(1),
+  site: slug,
+  box: slug,
+  version: z.number().int().positive(),
+  note: z.string().max(500).default(''),
+  document: policyDocument.optional(),
+  signed: signedManifest.optional(),
+});
+export type PolicyProposal = z.infer<typeof policyProposal>;
+
 /** Retained by the center, also as its will: is anyone reading? A broker alone is not the center. */
 export const centerStatusMessage = z.object({ schema: z.literal(1), online: z.boolean(), ts: utc });
 
@@ -178,5 +217,10 @@ export function topics(site: string, box: string) {
     heartbeat: `${root}/heartbeat`,
     event: (kind: string): string => `${root}/event/${kind}`,
     ack: `${root}/ack`,
+    command: (name: string): string => `${root}/cmd/${name}`,
+    job: (id: string): string => `${root}/job/${id}`,
+    operators: `${root}/operators`,
+    policyReported: `${root}/policy/reported`,
+    policyProposed: `${root}/policy/proposed`,
   };
 }

@@ -51,6 +51,8 @@ export const resumeBody = z.object({
 export const optOutBody = z.object({
   reason: z.string().trim().max(500).default(''),
   passphrase: passphrase.optional(),
+  /** Recordings of the box itself; what was delivered stays with the center. */
+  recordings: z.enum(['keep', 'erase']).default('keep'),
 });
 
 export const approvalBody = z.object({
@@ -59,6 +61,8 @@ export const approvalBody = z.object({
   kind: z.string(),
   operator: z.string(),
   agency: z.string(),
+  role: z.string(),
+  case: z.string().nullable(),
   reason: z.string(),
   from: utc,
   to: utc,
@@ -66,4 +70,12 @@ export const approvalBody = z.object({
   expiresAt: utc,
 });
 export const approvalsBody = z.object({ approvals: z.array(approvalBody) });
-export const answerBody = z.object({ yes: z.boolean() });
+export const answerBody = z.object({
+  yes: z.boolean(),
+  /** Of the owner; not needed where he himself is logged in. */
+  passphrase: passphrase.optional(),
+});
+
+/** Until when the technician may see pictures at a site with an owner; null: he may not. */
+export const technicianBody = z.object({ until: utc.nullable() });
+export const letTechnicianBody = technicianBody.extend({ passphrase: passphrase.optional() });

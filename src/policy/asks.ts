@@ -23,7 +23,9 @@ export interface AskPorts {
   tables: Pick<TableCalls, 'approvals'>;
   gate: Gate;
   clock: Clock;
-  /** A request was answered, or nobody answered in time. */
+  /** A request was put before the owner: its footage must still be there when he answers. */
+  onAsked?(approval: Approval): void | Promise<void>;
+  /** A request was answered, or nobody answered in time. Must not wait for what the answer sets going. */
   onAnswer(approval: Approval): void | Promise<void>;
 }
 
@@ -88,7 +90,9 @@ export class Asks {
       askedMs: now,
       expiresMs: now + ANSWER_WITHIN_MS,
     });
-    return (await tables.approvals.get(id))!;
+    const approval = (await tables.approvals.get(id))!;
+    await this.#ports.onAsked?.(approval);
+    return approval;
   }
 
   waiting(): Promise<Approval[]> {
@@ -124,9 +128,10 @@ export class Asks {
     return approval;
   }
 
-  /** Ends what nobody answered. */
-  async expire(): Promise<void> {
-    const late = await this.#ports.tables.approvals.expire({ atMs: this.#ports.clock.now() });
+  /** Ends what nobody answered; `all`: whatever waits, as when the owner leaves. */
+  async expire(all = false): Promise<void> {
+    const atMs = all ? Number.MAX_SAFE_INTEGER : this.#ports.clock.now();
+    const late = await this.#ports.tables.approvals.expire({ atMs });
     for (const approval of late) {
       await this.#note(approval, { party: 'agent' }, 'expired');
       await this.#ports.onAnswer(approval);

@@ -10,6 +10,7 @@ import {
   type CommandName,
   type OperatorsMessage,
 } from '../contract/commands.js';
+import { policyProposal, PROPOSAL_TYPE, type PolicyProposal } from '../contract/messages.js';
 import { openJws } from '../proof/jws.js';
 import type { Operator } from '../store/receipts.js';
 
@@ -86,6 +87,16 @@ export function admitOperators(text: string, bound: Bound | null): OperatorsMess
   const message = parseSigned(text, OPERATORS_TYPE, bound, operatorsMessage);
   if (message.site !== bound.site || message.box !== bound.box) {
     throw new CommandRefused('WRONG_BOX', `the list of operators is for ${message.site}/${message.box}`, null);
+  }
+  return message;
+}
+
+/** @throws BluelightError NOT_ENROLLED | BAD_SIGNATURE | UNSUPPORTED | WRONG_BOX */
+export function admitProposal(text: string, bound: Bound | null): PolicyProposal {
+  if (bound === null) throw new CommandRefused('NOT_ENROLLED', 'this box belongs to no center', null);
+  const message = parseSigned(text, PROPOSAL_TYPE, bound, policyProposal);
+  if (message.site !== bound.site || message.box !== bound.box) {
+    throw new CommandRefused('WRONG_BOX', `the proposal is for ${message.site}/${message.box}`, null);
   }
   return message;
 }

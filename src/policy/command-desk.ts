@@ -1,18 +1,16 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import {
   COMMANDS,
-  type Command,
   type CommandArgs,
   type CommandName,
   type FootageCommand,
   type JobMessage,
 } from '../contract/commands.js';
 import type { Grant } from '../contract/grant.js';
-import type { AccessRequest, Party } from '../contract/policy.js';
-import { toUtc, type TimeRange } from '../contract/primitives.js';
+import type { AccessRequest } from '../contract/policy.js';
+import { toUtc } from '../contract/primitives.js';
 import type { TableCalls } from '../store/calls.js';
 import type { Job } from '../store/jobs.js';
 import type { Approval } from '../store/policies.js';
@@ -21,9 +19,8 @@ import { partyColumns } from './audit-note.js';
 import { admitCommand, admitOperators, CommandRefused, type Admitted, type Bound } from './command-admission.js';
 import { commandTargets } from './command-targets.js';
 import type { Gate } from './gate.js';
+import { accessRequest, fingerprint, newJob, partyOf, type OperatorParty } from './job-row.js';
 import { RefusalLog } from './refusal-log.js';
-
-export type OperatorParty = Extract<Party, { kind: 'operator' }>;
 
 interface Call<N extends CommandName> {
   job: Job;
@@ -72,19 +69,22 @@ const MOST_RUNNING = 64;
 /** Ended jobs are kept for repeated commands; longer than any command lives. */
 const KEEP_MS = 30 * 24 * 3_600_000;
 const NEWEST_ISSUED = 'commands.newestIssuedMs';
-const DENIALS = new Set([
+/** Refused, as distinct from tried without success. */
+const REJECTIONS = new Set([
   'POLICY_DENIED',
   'OUTSIDE_HOURS',
   'PAUSED_BY_OWNER',
   'OWNER_APPROVAL_REQUIRED',
   'NOT_ENROLLED',
+  'UNSUPPORTED',
 ]);
 
 /** Takes the commands of the center: checks, asks the gate, carries out once, answers always the same. */
 export class CommandDesk {
   readonly #ports: DeskPorts;
   readonly #refusals: RefusalLog;
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Map<string, { abort: AbortController; done: Promise<void> }>();
+  readonly #closing = new AbortController();
 
   constructor(ports: DeskPorts) {
     this.#ports = ports;
@@ -95,13 +95,30 @@ export class CommandDesk {
   async resume(): Promise<void> {
     const { jobs } = this.#ports.tables;
     await jobs.prune({ beforeMs: this.#ports.clock.now() - KEEP_MS });
+    // Not one after the other: some wait for a network, and none may hold up the next.
+    await Promise.all((await jobs.open()).map((job) => this.#run(job)));
+  }
+
+  /** What runs is let go; it is taken up again at the next start. */
+  async close(): Promise<void> {
+    this.#closing.abort(new BluelightError('SHUTDOWN', 'the agent stops'));
+    await Promise.all([...this.#running.values()].map(({ done }) => done));
+    await this.#refusals.close();
+  }
+
+  /** Ends every open job: the box belongs to its center no more. */
+  async endAll(code: string, why: string): Promise<void> {
+    const { jobs } = this.#ports.tables;
     for (const job of await jobs.open()) {
-      if (!(await this.#waitsForOwner(job.id))) await this.#run(job);
+      const error = new BluelightError(code, why);
+      await this.#end(job, 'REJECTED', null, error);
+      this.#running.get(job.id)?.abort.abort(error);
     }
   }
 
-  close(): Promise<void> {
-    return this.#refusals.close();
+  /** Open jobs and the newest that ended, as the center is told of them. */
+  async recent(limit: number): Promise<JobMessage[]> {
+    return (await this.#ports.tables.jobs.list({ limit })).map((job) => this.#message(job));
   }
 
   /** A message on a `cmd/` topic. Never rejects for what is in it; resolves when the command has come to its end. */
@@ -150,20 +167,29 @@ export class CommandDesk {
 
   /** The owner answered a request, or nobody did. */
   async answered(approval: Approval): Promise<void> {
-    if (approval.job === null || (await this.#waitsForOwner(approval.job))) return;
+    if (approval.job === null) return;
     const job = await this.#ports.tables.jobs.get(approval.job);
-    if (job !== null && job.doneMs === null) await this.#run(job, approval.state !== 'approved');
+    if (job !== null && job.doneMs === null) await this.#run(job);
   }
 
-  /**
-   * @param lastAnswerNo the owner said no, or nothing: he is not asked again
-   */
-  async #run(job: Job, lastAnswerNo = false): Promise<void> {
-    if (this.#running.has(job.id)) return;
-    this.#running.set(job.id, new AbortController());
+  #run(job: Job): Promise<void> {
+    if (this.#running.has(job.id) || this.#closing.signal.aborted) return Promise.resolve();
+    const abort = new AbortController();
+    const done = this.#toItsEnd(job, AbortSignal.any([abort.signal, this.#closing.signal])).finally(() =>
+      this.#running.delete(job.id),
+    );
+    this.#running.set(job.id, { abort, done });
+    return done;
+  }
+
+  async #toItsEnd(job: Job, signal: AbortSignal): Promise<void> {
+    const { tables, clock } = this.#ports;
     try {
-      const now = this.#ports.clock.now();
-      if (job.expiresMs <= now && job.state === 'QUEUED' && !lastAnswerNo) {
+      const approvals = await tables.approvals.byJob(job.id);
+      if (approvals.some((one) => one.state === 'waiting')) return;
+      // Put before the owner it has begun, and he has his own time to answer.
+      const asked = approvals.length > 0;
+      if (job.expiresMs <= clock.now() && job.state === 'QUEUED' && !asked) {
         return await this.#end(
           job,
           'TIMED_OUT',
@@ -171,16 +197,16 @@ export class CommandDesk {
           new BluelightError('EXPIRED', 'its time ran out before it began'),
         );
       }
-      await this.#carryOut(job, lastAnswerNo);
+      await this.#carryOut(job, asked, signal);
     } catch (error) {
-      const state = DENIALS.has(errorCode(error) ?? '') ? 'REJECTED' : 'FAILED';
+      if (this.#closing.signal.aborted) return;
+      const state = REJECTIONS.has(errorCode(error) ?? '') ? 'REJECTED' : 'FAILED';
       await this.#end(job, state, null, error);
-    } finally {
-      this.#running.delete(job.id);
     }
   }
 
-  async #carryOut(job: Job, lastAnswerNo: boolean): Promise<void> {
+  /** @param asked the owner has answered: he is not asked again */
+  async #carryOut(job: Job, asked: boolean, signal: AbortSignal): Promise<void> {
     const name = job.name as CommandName;
     const handler = (this.#ports.handlers[name] ?? this.#ownHandlers()[name]) as
       ((call: unknown) => Promise<unknown>) | undefined;
@@ -191,14 +217,17 @@ export class CommandDesk {
     const access = COMMANDS[name].access;
     let reached: { grants: Grant[]; refused: Refused[] } | undefined;
     if (access !== null) {
-      const asked = await this.#askGate(job, party, lastAnswerNo);
-      if (asked === 'waiting') return;
-      reached = asked;
+      const answer = await this.#askGate(job, party, asked);
+      if (answer === 'waiting') return;
+      reached = answer;
     }
     await this.#progress(job, job.progress);
     const progress = (value: unknown): Promise<void> => this.#progress(job, value);
-    const { signal } = this.#running.get(job.id)!;
-    const result = await handler({ job, args: job.args, party, signal, progress, ...reached });
+    // Cancelled, or the agent stops: nobody waits for what does not listen.
+    const over = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+    const result = await Promise.race([handler({ job, args: job.args, party, signal, progress, ...reached }), over]);
     await this.#end(job, 'SUCCEEDED', result, null);
   }
 
@@ -206,7 +235,7 @@ export class CommandDesk {
   async #askGate(
     job: Job,
     party: OperatorParty,
-    lastAnswerNo: boolean,
+    asked: boolean,
   ): Promise<{ grants: Grant[]; refused: Refused[] } | 'waiting'> {
     const { gate, clock } = this.#ports;
     const requests = commandTargets(job, clock.now()).map((target) => accessRequest(job, party, target));
@@ -214,7 +243,7 @@ export class CommandDesk {
       const answer = gate.preview(request);
       return !answer.allow && answer.code === 'OWNER_APPROVAL_REQUIRED';
     });
-    if (asks.length > 0 && !lastAnswerNo) return this.#askOwner(job, asks);
+    if (asks.length > 0 && !asked) return this.#askOwner(job, asks);
     const grants: Grant[] = [];
     const refused: Refused[] = [];
     let first: BluelightError | undefined;
@@ -236,11 +265,6 @@ export class CommandDesk {
     for (const request of requests) approvals.push((await this.#ports.asks.ask(request, job.id)).id);
     await this.#publish(await this.#update(job, 'QUEUED', { waiting: 'owner', approvals }));
     return 'waiting';
-  }
-
-  async #waitsForOwner(job: string): Promise<boolean> {
-    const waiting = await this.#ports.tables.approvals.list({ state: 'waiting', limit: 1_000 });
-    return waiting.some((approval) => approval.job === job);
   }
 
   async #progress(job: Job, progress: unknown): Promise<void> {
@@ -266,7 +290,7 @@ export class CommandDesk {
     }
     if (job.doneMs !== null) return { job: id, state: job.state };
     const ended = await tables.jobs.update({ id, atMs: clock.now(), state: 'CANCELED' });
-    this.#running.get(id)?.abort(new BluelightError('CANCELED', `cancelled by ${by.operator}`));
+    this.#running.get(id)?.abort.abort(new BluelightError('CANCELED', `cancelled by ${by.operator}`));
     await this.#publish(ended);
     return { job: id, state: ended.state };
   }
@@ -320,18 +344,14 @@ export class CommandDesk {
   }
 
   async #publish(job: Job): Promise<void> {
+    await this.#ports.publish(this.#message(job));
+  }
+
+  #message(job: Job): JobMessage {
     const { id: jobId, name, state, progress, result } = job;
     const error = job.error as JobMessage['error'];
-    await this.#ports.publish({
-      schema: 1,
-      jobId,
-      name,
-      state,
-      progress,
-      result,
-      error,
-      ts: toUtc(this.#ports.clock.now()),
-    });
+    const ts = toUtc(job.doneMs ?? this.#ports.clock.now());
+    return { schema: 1, jobId, name, state, progress, result, error, ts };
   }
 
   #row(job: Job) {
@@ -352,41 +372,4 @@ export class CommandDesk {
     if (typeof newest === 'number' && newest >= issuedMs) return;
     await this.#ports.tables.kv.put({ key: NEWEST_ISSUED, value: issuedMs });
   }
-}
-
-function fingerprint(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-function newJob(admitted: Admitted, text: string, receivedMs: number): Omit<Job, 'progress' | 'result' | 'doneMs'> {
-  const { command } = admitted;
-  return {
-    id: command.jobId,
-    fingerprint: fingerprint(text),
-    name: admitted.name,
-    args: admitted.args,
-    ...operatorColumns(command),
-    reason: command.reason,
-    caseNo: command.case ?? null,
-    priority: command.priority,
-    state: 'QUEUED',
-    error: null,
-    issuedMs: Date.parse(command.issuedAt),
-    expiresMs: Date.parse(command.expiresAt),
-    receivedMs,
-  };
-}
-
-function operatorColumns(command: Command) {
-  return { operator: command.by.operator, agency: command.by.agency, role: command.by.role };
-}
-
-function partyOf(job: Job): OperatorParty {
-  return { kind: 'operator', operator: job.operator, agency: job.agency, role: job.role };
-}
-
-function accessRequest(job: Job, party: OperatorParty, target: { camera: string; range: TimeRange }): AccessRequest {
-  const kind = COMMANDS[job.name as FootageCommand].access;
-  const asked = { party, door: 'mqtt' as const, kind, camera: target.camera, range: target.range, reason: job.reason };
-  return job.caseNo === null ? asked : { ...asked, case: job.caseNo };
 }

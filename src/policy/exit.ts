@@ -12,6 +12,8 @@ const PAGE = 1_000;
 export interface ExitPorts extends ReceiptPorts {
   tables: ReceiptPorts['tables'] & Pick<TableCalls, 'clips' | 'policies' | 'outbox' | 'operators'>;
   gate: Gate;
+  /** Ends every command that is being carried out or waits for the owner. */
+  endJobs(): Promise<void>;
   /** Name of the center that has the copies; null: the box never belonged to one. */
   centerId(): string | null;
   /**
@@ -70,6 +72,7 @@ export async function optOut(
   await tables.outbox.clear();
   await tables.policies.withdraw({ atMs: clock.now() });
   await gate.reload();
+  await ports.endJobs();
   const cleared = await ports.leaveCenter();
   await ports.endClaim('opt-out');
   await tables.operators.replace({ atMs: clock.now(), operators: [] });

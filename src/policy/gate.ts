@@ -11,7 +11,7 @@ import { decide, holdsUntil } from './decide.js';
 import { leaseMs } from './lease.js';
 import { Repeats } from './repeats.js';
 import { Sharing, type SharingTables } from './sharing.js';
-import type { Approved } from './state.js';
+import type { Approved, PolicyState } from './state.js';
 import { ClockLease, NO_TERMS, readTerms, type TermsInForce } from './terms.js';
 
 export interface GatePorts {
@@ -33,6 +33,8 @@ interface OpenGrant {
 /** How often hours, ends and the policy file are looked at again. */
 const RECHECK_MS = 1_000;
 const FILE_MS = 2_000;
+/** A technician is let in for a visit. */
+const TECHNICIAN_MS = 24 * 3_600_000;
 
 /**
  * The one gate. Nothing leaves the box, by any door, without a `Grant` that `authorise` gave; every grant and every
@@ -79,6 +81,11 @@ export class Gate {
     return this.#terms;
   }
 
+  /** Of the site in the program; only `active` shares. */
+  get enrolment(): PolicyState['enrolment'] {
+    return this.#state().enrolment;
+  }
+
   /** Whether hours and ends can be told at this moment. */
   clockHolds(): boolean {
     return this.#lease.holds();
@@ -86,6 +93,12 @@ export class Gate {
 
   pausedUntil(): number | null {
     return this.#sharing.pausedUntil();
+  }
+
+  /** At a store: until when the technician may see pictures; null: he may not. */
+  technicianUntil(): number | null {
+    const until = this.#state().technicianUntilMs;
+    return until === null || until <= this.#ports.clock.now() ? null : until;
   }
 
   /** Called after every change of terms, pause, window or approval. Returns the unsubscription. */
@@ -228,8 +241,17 @@ export class Gate {
     await this.#noteBy(by, 'policy', 'emergency.close', reason, null);
   }
 
-  /** At a store: lets the technician see pictures until then; null: no longer. */
+  /**
+   * At a store: lets the technician see pictures until then, a day at most; null: no longer.
+   * @throws BluelightError BAD_TIME
+   */
   async letTechnicianLook(until: number | null, by: Party): Promise<void> {
+    const now = this.#ports.clock.now();
+    if (until !== null && !(until > now && until <= now + TECHNICIAN_MS)) {
+      throw new BluelightError('BAD_TIME', 'a technician is let in for a time that ends within a day', {
+        fix: 'give an end between now and 24 hours from now',
+      });
+    }
     const written = this.#sharing.letTechnicianLook(until);
     this.#changed();
     await written;

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { PolicyDocument } from '../contract/policy.js';
+import type { Envelope } from '../proof/dsse.js';
 import type { StoredPolicy } from '../store/policies.js';
 import type { TableCalls } from '../store/calls.js';
 import { readPolicy } from './document.js';
@@ -20,11 +21,13 @@ export interface TermsInForce {
   document: PolicyDocument | null;
   source: 'signed' | 'file' | 'none';
   sha256: string | null;
+  /** The document as its authority signed it. */
+  signed: Envelope | null;
   /** Why the newest text is not in force; null: it is. */
   error: BluelightError | null;
 }
 
-export const NO_TERMS: TermsInForce = { document: null, source: 'none', sha256: null, error: null };
+export const NO_TERMS: TermsInForce = { document: null, source: 'none', sha256: null, signed: null, error: null };
 
 /**
  * Reads the terms anew. Signed ones count before the file, which then counts no more. A file that cannot be read leaves in force what was in
@@ -35,12 +38,12 @@ export async function readTerms(ports: TermsPorts, before: TermsInForce): Promis
     const signed = await ports.accepted();
     if (signed !== null) {
       const read = await openStored(signed, ports.keys);
-      return { document: read.document, source: 'signed', sha256: read.sha256, error: null };
+      return { document: read.document, source: 'signed', sha256: read.sha256, signed: read.envelope, error: null };
     }
     const text = await ports.readFile();
     if (text === null) return NO_TERMS;
     const read = readPolicy(text, 'the policy file');
-    return { document: read.document, source: 'file', sha256: read.sha256, error: null };
+    return { document: read.document, source: 'file', sha256: read.sha256, signed: null, error: null };
   } catch (error) {
     const wrong = asBluelight(error);
     // Terms without a good signature were put there by somebody else: that is no slip to be patient with.

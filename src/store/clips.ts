@@ -66,7 +66,7 @@ const NEXT: Record<ClipState, readonly ClipState[]> = {
   uploading: ['queued', 'delivered', 'failed', 'withheld'],
   failed: ['queued'],
   withheld: ['queued', 'failed'],
-  local: ['queued'],
+  local: ['queued', 'failed'],
   delivered: [],
 };
 

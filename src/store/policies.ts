@@ -235,6 +235,12 @@ export function approvalsTable(sql: Sql) {
       const row = sql.one<ApprovalRow>(`select ${columns} from approvals where id = :id`, { id });
       return row === undefined ? null : toApproval(row);
     },
+    /** All that one command asked for, whatever became of them. */
+    byJob(job: string): Approval[] {
+      return sql
+        .all<ApprovalRow>(`select ${columns} from approvals where job = :job order by id`, { job })
+        .map(toApproval);
+    },
     /** Newest first. */
     list(ask: { state?: Approval['state']; limit: number }): Approval[] {
       return sql

@@ -173,10 +173,17 @@ export interface OwnerPort {
   decline(id: string, by: Party): Promise<void>;
   pause(untilMs: number | null, reason: string, by: Party): Promise<IssuedReceiptBody>;
   resume(reason: string, passphrase: string | undefined, by: Party): Promise<IssuedReceiptBody>;
-  optOut(reason: string, passphrase: string | undefined, by: Party): Promise<IssuedReceiptBody>;
+  optOut(
+    choice: { reason: string; recordings: 'keep' | 'erase' },
+    passphrase: string | undefined,
+    by: Party,
+  ): Promise<IssuedReceiptBody>;
+  /** ms since 1970; null: the technician sees no pictures. */
+  technicianUntil(): number | null;
+  letTechnicianLook(untilMs: number | null, passphrase: string | undefined, by: Party): Promise<void>;
   receipts(): Promise<{ id: string; kind: string; madeMs: number }[]>;
   receipt(id: string): Promise<object | null>;
   approvals(): Promise<object[]>;
-  answer(id: string, yes: boolean, by: Party): Promise<void>;
+  answer(id: string, yes: boolean, passphrase: string | undefined, by: Party): Promise<void>;
   auditExport(): AsyncGenerator<string>;
 }

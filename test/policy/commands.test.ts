@@ -201,7 +201,7 @@ test('what this box does not carry out is unsupported; what fails is failed with
   };
   const box = await counting({ handlers });
   await box.desk.take(commandText(box, { name: 'light.test', args: {} }));
-  expect(box.last()).toMatchObject({ state: 'FAILED', error: { code: 'UNSUPPORTED' } });
+  expect(box.last()).toMatchObject({ state: 'REJECTED', error: { code: 'UNSUPPORTED' } });
   await box.desk.take(commandText(box, { name: 'agent.restart', args: {} }));
   expect(box.last()).toMatchObject({ state: 'FAILED', error: { code: 'DISK_FULL' } });
 });

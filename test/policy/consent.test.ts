@@ -224,6 +224,7 @@ function exitPorts(box: PolicyBox, more: Partial<ExitPorts> = {}): ExitPorts & {
     leaveCenter: async () => done.push('leave') > 0,
     endClaim: async () => void done.push('claim', String((box.membership.now = null))),
     eraseRecordings: async () => void done.push('erase'),
+    endJobs: () => box.desk.endAll('NOT_ENROLLED', 'the owner left the program'),
     done,
     ...more,
   };

@@ -259,6 +259,8 @@ export class FakeBox implements WebPorts {
     receipt: () => Promise.resolve({ payloadType: 'x', payload: '', signatures: [{ keyid: 'A'.repeat(43), sig: '' }] }),
     approvals: () => Promise.resolve([]),
     answer: () => Promise.resolve(),
+    technicianUntil: () => null,
+    letTechnicianLook: () => Promise.resolve(),
     async *auditExport() {
       yield '';
     },

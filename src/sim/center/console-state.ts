@@ -8,6 +8,23 @@ export interface ConsoleState {
   duplicates: number;
   boxes: BoxView[];
   clips: ClipView[];
+  operators: { operator: string; agency: string; name: string; role: string }[];
+  jobs: JobView[];
+}
+
+export interface JobView {
+  job: string;
+  site: string;
+  box: string;
+  name: string;
+  operator: string;
+  agency: string;
+  reason: string;
+  issuedAt: number;
+  /** `SENT`: the box has not answered yet. */
+  state: string;
+  /** In words: what it waits for, how far it is, why it was refused. */
+  detail: string;
 }
 
 export interface BoxView {
@@ -25,6 +42,8 @@ export interface BoxView {
   mem: number | null;
   temp: number | null;
   diskUsed: number | null;
+  /** The terms that it says are in force; null: it has not said. */
+  policy: { version: number | null; signed: boolean; enrolment: string; paused: boolean } | null;
   queue: { clips: number; bytes: number; outbox: number } | null;
   cameras: { id: string; name: string; state: string; fps: number | null; age: number | null; gap: number | null }[];
 }

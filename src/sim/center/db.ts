@@ -98,6 +98,11 @@ export class CenterDb {
     this.#db.exec(SCHEMA);
   }
 
+  /** For tables of their own, in the same file. */
+  get raw(): Database.Database {
+    return this.#db;
+  }
+
   close(): void {
     this.#db.close();
   }

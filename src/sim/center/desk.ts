@@ -9,6 +9,7 @@ import {
   eventEnvelope,
   heartbeatMessage,
   infoMessage,
+  policyReportedMessage,
   statusMessage,
   topics,
   type Ack,
@@ -18,7 +19,9 @@ import { slug, toUtc } from '../../contract/primitives.js';
 import { ACK_TYPE } from '../../contract/upload.js';
 import { signJws } from '../../proof/jws.js';
 import type { Signer } from '../../proof/keys.js';
+import { jobMessage } from '../../contract/commands.js';
 import type { Arrival, CenterDb } from './db.js';
+import type { Outgoing, Requests } from './requests.js';
 
 export interface DeskOptions {
   clock: Clock;
@@ -26,13 +29,14 @@ export interface DeskOptions {
   id: string;
   signer: Signer;
   db: CenterDb;
+  requests: Requests;
   broker: { url: string; username?: string; password?: string };
   /** Something changed that the console shows. */
   changed: (what: 'box' | 'event') => void;
   ackDelayMs?: number;
 }
 
-const MAX_MESSAGE_BYTES = 64 * 1024;
+const MAX_MESSAGE_BYTES = 256 * 1024;
 
 /**
  * The center's end of the wire: an MQTT v5 client like any other. Takes in what boxes say, keeps it, and then
@@ -65,6 +69,7 @@ export class Desk {
     });
     this.#client.on('connect', () => void this.#connected());
     this.#client.on('message', (topic, payload) => this.#take(topic, payload));
+    options.requests.sendBy((message) => this.#send(message));
     this.#client.on('error', (error) => {
       if (!this.#stop.signal.aborted) options.log.warn({ error: errorMessage(error) }, "the center's broker");
     });
@@ -88,9 +93,11 @@ export class Desk {
   async #connected(): Promise<void> {
     const all = 'bluelight/v1/+/+';
     try {
-      await this.#client.subscribeAsync([`${all}/status`, `${all}/info`, `${all}/heartbeat`, `${all}/event/+`], {
-        qos: 1,
-      });
+      const kinds = ['status', 'info', 'heartbeat', 'event/+', 'job/+', 'policy/reported'];
+      await this.#client.subscribeAsync(
+        kinds.map((kind) => `${all}/${kind}`),
+        { qos: 1 },
+      );
       const here = { schema: 1, online: true, ts: toUtc(this.#o.clock.now()) };
       await this.#client.publishAsync(centerStatusTopic(this.#o.id), JSON.stringify(here), { qos: 1, retain: true });
       this.#events.emit('ready');
@@ -125,6 +132,8 @@ export class Desk {
           throw new BluelightError('KEY_CHANGED', `${site}/${box} came with another key: ${info.keyId}`);
         }
         db.saveBox(site, box, { key: pinned, info });
+        this.#o.requests.enrol(site, box);
+        this.#o.requests.repeat(site, box);
         return this.#o.changed('box');
       }
       case 'heartbeat': {
@@ -136,6 +145,12 @@ export class Desk {
       }
       case 'event':
         return this.#event(site, box, eventEnvelope.parse(message));
+      case 'job':
+        this.#o.requests.answered(site, box, jobMessage.parse(message));
+        return this.#o.changed('box');
+      case 'policy':
+        this.#o.requests.reported(site, box, policyReportedMessage.parse(message));
+        return this.#o.changed('box');
       default:
     }
   }
@@ -159,6 +174,15 @@ export class Desk {
     if (schema !== undefined) schema.parse(event.data);
     this.#arrived.push({ site, box, event, receivedAt: this.#o.clock.now() });
     this.#ackSoon(site, box);
+  }
+
+  #send({ topic, text, retain, expiryS }: Outgoing): void {
+    const properties = expiryS === undefined ? {} : { properties: { messageExpiryInterval: expiryS } };
+    this.#client.publish(topic, text, { qos: 1, retain, ...properties }, (error) => {
+      if (error !== undefined && error !== null) {
+        this.#o.log.warn({ topic, error: errorMessage(error) }, 'a message to a box was not sent');
+      }
+    });
   }
 
   #ackSoon(site: string, box: string): void {

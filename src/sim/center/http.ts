@@ -10,7 +10,8 @@ import { streamSSE } from 'hono/streaming';
 import { BluelightError, errorCode, toErrorData } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { ConsoleState } from './console-state.js';
-import { boxView, clipView, eventView } from './views.js';
+import { operatorsBody, proposalBody, requestBody, type Requests } from './requests.js';
+import { boxView, clipView, eventView, jobView } from './views.js';
 import { problemStatus, type Uploads } from './uploads.js';
 import type { CenterDb } from './db.js';
 
@@ -20,6 +21,7 @@ export interface HttpOptions {
   port: number;
   db: CenterDb;
   uploads: Uploads;
+  requests: Requests;
   pagesDir: string;
   now: () => number;
   center: { id: string; publicKey: string };
@@ -106,12 +108,32 @@ function routes(o: HttpOptions, stop: AbortSignal): Hono {
       }
     }),
   );
+  app.post('/api/requests', async (c) =>
+    c.json({ job: o.requests.request(requestBody.parse(await jsonOf(c))).job }, 201),
+  );
+  app.post('/api/operators', async (c) => {
+    o.requests.setOperators(operatorsBody.parse(await jsonOf(c)).operators);
+    return c.json({ operators: o.requests.operators() });
+  });
+  app.post('/api/proposals', async (c) => {
+    o.requests.propose(proposalBody.parse(await jsonOf(c)));
+    return c.body(null, 204);
+  });
+  app.get('/api/jobs', (c) => c.json({ jobs: o.requests.jobs(1_000).map(({ text: _, ...job }) => job) }));
   app.get('/clips/:clip/video.mp4', (c) => video(c, o, c.req.param('clip')));
   app.get('/clips/:clip/manifest.json', (c) => {
     const clip = o.db.clip(c.req.param('clip'));
     return clip === undefined ? c.notFound() : c.json(clip.envelope);
   });
   return app;
+}
+
+/** JSON by its type: a form of a foreign page cannot send that without being asked first (CORS). */
+async function jsonOf(c: Context): Promise<unknown> {
+  if (c.req.header('content-type') !== 'application/json') {
+    throw new BluelightError('BAD_REQUEST', 'this is not JSON', { fix: 'send it as application/json' });
+  }
+  return c.req.json();
 }
 
 function state(o: HttpOptions): ConsoleState {
@@ -122,7 +144,9 @@ function state(o: HttpOptions): ConsoleState {
     center: o.center,
     eventCount,
     duplicates,
-    boxes: o.db.boxes().map((box) => boxView(box, now)),
+    boxes: o.db.boxes().map((box) => boxView(box, now, o.requests.policy(box.site, box.box))),
+    operators: o.requests.operators(),
+    jobs: o.requests.jobs(60).map(jobView),
     events: o.db.events({ limit: 100, type: 'bluelight.motion' }).map(eventView),
     clips: o.db.clips(60).map((clip) => clipView(clip, o.db.box(clip.site, clip.box))),
   };

@@ -13,9 +13,11 @@ import { CenterDb, type BoxRecord, type ClipRecord, type StoredEvent } from './d
 import { Desk } from './desk.js';
 import { startHttp, type Changes } from './http.js';
 import { centerKeys } from './keys.js';
+import { proposalBody, requestBody, Requests, type JobRecord, type Operator, type RequestBody } from './requests.js';
 import { Uploads } from './uploads.js';
 
 export type { BoxRecord, ClipRecord, StoredEvent } from './db.js';
+export type { JobRecord, Operator, RequestBody } from './requests.js';
 
 export interface VirtualCenterOptions {
   clock: Clock;
@@ -52,6 +54,17 @@ export interface VirtualCenter {
   counts(): { events: number; duplicates: number };
   /** Path of a delivered clip's file. */
   clipPath(clip: string): string | undefined;
+  /** Who may command: signed and sent to every box. The first start enrols `op-1` of `rtcc`. */
+  setOperators(operators: Operator[]): void;
+  /**
+   * Signs a command in the name of an operator and sends it.
+   * @throws BluelightError UNKNOWN_OPERATOR | BOX_UNKNOWN, or a ZodError
+   */
+  request(body: RequestBody): JobRecord;
+  /** Newest first. */
+  jobs(): JobRecord[];
+  /** Puts terms before the owner of a site. */
+  propose(site: string, box: string, document: unknown, note?: string): void;
   /** Calls back whenever something new came in. */
   onChange(listener: () => void): () => void;
   close(): Promise<void>;
@@ -75,6 +88,7 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
       ? await startBroker({ clock, log, host, port: options.mqttPort ?? 0, passwordOf, centerUser: CENTER_USER })
       : undefined;
   const changed = (): void => changes.tell();
+  const requests = new Requests(db, signer, clock);
   const uploads = new Uploads({ clock, log, dir, db, signer, changed, maxBytes: options.maxClipBytes ?? 4e9 });
   const http = await startHttp({
     log,
@@ -82,6 +96,7 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
     port: options.httpPort ?? 0,
     db,
     uploads,
+    requests,
     pagesDir: options.pagesDir ?? fileURLToPath(new URL('./pages', import.meta.url)),
     now: () => clock.now(),
     center: { id, publicKey: signer.keyId },
@@ -89,7 +104,7 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
   });
   const own = { username: CENTER_USER, password: passwordOf(CENTER_USER) };
   const broker = options.broker ?? { url: `mqtt://${bracket(host)}:${embedded!.port}`, ...own };
-  const desk = new Desk({ clock, log, id, signer, db, broker, changed });
+  const desk = new Desk({ clock, log, id, signer, db, requests, broker, changed });
   if (embedded !== undefined) await desk.ready();
 
   const shown = bracket(options.publicHost ?? host);
@@ -116,6 +131,10 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
       const record = db.clip(clip);
       return record?.state === 'delivered' ? uploads.path(record) : undefined;
     },
+    setOperators: (operators) => requests.setOperators(operators),
+    request: (body) => requests.request(requestBody.parse(body)),
+    jobs: () => requests.jobs(10_000),
+    propose: (site, box, document, note = '') => requests.propose(proposalBody.parse({ site, box, document, note })),
     onChange: (listener) => changes.subscribe(listener),
     async close() {
       await desk.close();

@@ -1,10 +1,12 @@
-import type { BoxView, ClipView, EventView } from './console-state.js';
+import type { BoxView, ClipView, EventView, JobView } from './console-state.js';
+import type { PolicyReported } from '../../contract/messages.js';
 import type { BoxRecord, ClipRecord, StoredEvent } from './db.js';
 import { openEnvelope } from '../../proof/dsse.js';
 import { toErrorData } from '../../base/errors.js';
+import type { JobRecord } from './requests.js';
 import { MANIFEST_TYPE } from '../../contract/upload.js';
 
-export function boxView(box: BoxRecord, now: number): BoxView {
+export function boxView(box: BoxRecord, now: number, policy: PolicyReported | null): BoxView {
   const beat = box.heartbeat;
   return {
     site: box.site,
@@ -21,6 +23,15 @@ export function boxView(box: BoxRecord, now: number): BoxView {
     mem: beat?.mem ?? null,
     temp: beat?.temp ?? null,
     diskUsed: beat?.disk.used ?? null,
+    policy:
+      policy === null
+        ? null
+        : {
+            version: policy.document?.version ?? null,
+            signed: policy.signed !== null,
+            enrolment: policy.enrolment,
+            paused: policy.paused,
+          },
     queue: beat?.queue ?? null,
     cameras: cameras(box),
   };
@@ -78,6 +89,23 @@ export function clipView(clip: ClipRecord, box: BoxRecord | undefined): ClipView
     requester: manifest.requester,
     reason: manifest.reason,
   };
+}
+
+export function jobView(record: JobRecord): JobView {
+  const { job, site, box, name, operator, agency, reason, issuedAt, message } = record;
+  const base = { job, site, box, name, operator, agency, reason, issuedAt };
+  if (message === null) return { ...base, state: 'SENT', detail: '' };
+  const { error, progress } = message;
+  const detail = error === null ? inWords(progress) : `${error.code}: ${error.message}`;
+  return { ...base, state: message.state, detail };
+}
+
+function inWords(progress: unknown): string {
+  const { waiting, clips } = (progress ?? {}) as { waiting?: unknown; clips?: { state: string; sentBytes: number }[] };
+  if (waiting === 'owner') return 'the owner is asked';
+  if (!Array.isArray(clips)) return '';
+  const sent = clips.reduce((sum, clip) => sum + clip.sentBytes, 0);
+  return `${clips.filter((clip) => clip.state === 'delivered').length} of ${clips.length} clips, ${sent} bytes sent`;
 }
 
 function check(clip: ClipRecord, box: BoxRecord | undefined): string | null {

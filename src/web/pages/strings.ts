@@ -207,6 +207,21 @@ export const t = {
     uptime: (text: string) => `running for ${text}`,
     streams: 'Streams',
   },
+  asks: {
+    title: 'The city asks',
+    none: 'No request waits for your answer.',
+    yes: 'Yes, show it',
+    no: 'No',
+    caseNo: (text: string) => `case ${text}`,
+    until: (text: string) => `No answer until ${text} is a no.`,
+  },
+  technician: {
+    title: 'Pictures for the technician',
+    no: 'The technician sees no pictures.',
+    until: (text: string) => `The technician sees pictures until ${text}.`,
+    allow: 'Let him look for an hour',
+    end: 'No longer',
+  },
   access: {
     title: 'Access',
     terms: 'Your terms',

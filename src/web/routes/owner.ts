@@ -4,6 +4,7 @@ import {
   approvalsBody,
   declineBody,
   issuedReceiptBody,
+  letTechnicianBody,
   optOutBody,
   ownerBody,
   ownerSetUpBody,
@@ -13,8 +14,10 @@ import {
   proposeBody,
   receiptsBody,
   resumeBody,
+  technicianBody,
   termsBody,
 } from '../../contract/owner.js';
+import { toUtc } from '../../contract/primitives.js';
 import { BluelightError } from '../../base/errors.js';
 import type { LocalRole } from '../../contract/http.js';
 import { plain, json } from '../route.js';
@@ -117,7 +120,7 @@ const sharingRoutes = [
     auth: STAFF,
     body: optOutBody,
     response: receipt,
-    handler: ({ ports }, { body, party }) => ports.owner.optOut(body.reason, body.passphrase, party),
+    handler: ({ ports }, { body, party }) => ports.owner.optOut(body, body.passphrase, party),
   }),
   plain({
     method: 'GET',
@@ -151,12 +154,33 @@ const sharingRoutes = [
     method: 'POST',
     path: '/approvals/{id}',
     summary: 'The owner answers. No answer is no.',
-    auth: ['owner'],
+    auth: STAFF,
     body: answerBody,
     response: { status: 204, type: 'application/json' },
     async handler({ ports }, { params, body, party }) {
-      await ports.owner.answer(params['id'] ?? '', body.yes, party);
+      await ports.owner.answer(params['id'] ?? '', body.yes, body.passphrase, party);
       return new Response(null, { status: 204 });
+    },
+  }),
+  plain({
+    method: 'GET',
+    path: '/technician',
+    summary: 'Until when the technician may see pictures at a site with an owner.',
+    auth: STAFF,
+    response: { status: 200, type: 'application/json', schema: technicianBody },
+    handler: ({ ports }) => technician(ports.owner.technicianUntil()),
+  }),
+  plain({
+    method: 'POST',
+    path: '/technician',
+    summary: 'The owner lets the technician see pictures for a while, a day at most, or no longer.',
+    auth: STAFF,
+    body: letTechnicianBody,
+    response: { status: 200, type: 'application/json', schema: technicianBody },
+    async handler({ ports }, { body, party }) {
+      const untilMs = body.until === null ? null : Date.parse(body.until);
+      await ports.owner.letTechnicianLook(untilMs, body.passphrase, party);
+      return technician(ports.owner.technicianUntil());
     },
   }),
   plain({
@@ -171,6 +195,10 @@ const sharingRoutes = [
 ];
 
 export const ownerRoutes = [...termsRoutes, ...sharingRoutes];
+
+function technician(untilMs: number | null): object {
+  return { until: untilMs === null ? null : toUtc(untilMs) };
+}
 
 function lines(source: AsyncGenerator<string>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();

@@ -2,6 +2,7 @@ import type { BoxView, ClipView, ConsoleState, EventView } from '../console-stat
 import { badge, byId, el, facts, keyed, type Tone } from './dom.js';
 import { ago, bytes, seconds, time } from './format.js';
 import { Player } from './player.js';
+import { showRequests } from './request.js';
 
 const player = new Player();
 /** The center's clock minus that of this browser, ms. */
@@ -26,6 +27,7 @@ function show(state: ConsoleState): void {
   byId('no-boxes').hidden = state.boxes.length > 0;
   byId('no-clips').hidden = state.clips.length > 0;
   byId('no-events').hidden = state.events.length > 0;
+  showRequests(state);
   player.refresh(state.clips);
 }
 
@@ -55,6 +57,7 @@ function fillBox(card: HTMLElement, box: BoxView): void {
       'Waiting',
       box.queue === null ? null : `${box.queue.clips} clips, ${bytes(box.queue.bytes)}, ${box.queue.outbox} events`,
     ],
+    ['Terms', box.policy === null ? null : terms(box.policy)],
     ['Agent', box.agent],
     ['Key', box.key],
     ['Refused key', box.refusedKey],
@@ -72,6 +75,12 @@ function fillBox(card: HTMLElement, box: BoxView): void {
   );
   card.replaceChildren(head, list, ...(box.cameras.length > 0 ? [cameras] : []));
   ages();
+}
+
+function terms({ version, signed, enrolment, paused }: NonNullable<BoxView['policy']>): string {
+  if (paused) return 'paused by the owner';
+  if (version === null) return `none (${enrolment})`;
+  return `version ${version}, ${signed ? 'signed' : 'a file of the box'}, ${enrolment}`;
 }
 
 function host(box: BoxView): string {

@@ -5,6 +5,7 @@ import { when } from '../format.js';
 import { badge, empty, errorNote, type Tone } from '../parts.js';
 import type { Store } from '../store.js';
 import { t } from '../strings.js';
+import { asksSection, technicianSection } from './asks.js';
 
 const TONES: Record<AuditEntry['outcome'], Tone> = { granted: 'info', refused: 'bad', done: 'good', failed: 'warn' };
 
@@ -31,7 +32,9 @@ export function accessView(store: Store): View {
     'main',
     {},
     h('header', { class: 'title' }, h('h1', {}, t.access.title)),
+    store.session.role === 'viewer' ? null : asksSection(store),
     h('section', { class: 'stack' }, h('h2', {}, t.access.terms), terms),
+    store.session.role === 'viewer' ? null : technicianSection(store),
     h('section', { class: 'stack' }, h('h2', {}, t.access.who), looked),
   );
   return { element, destroy: () => undefined };
