@@ -3,17 +3,16 @@ import type { Clock } from './base/clock.js';
 import type { Closing } from './base/closing.js';
 import type { Log } from './base/log.js';
 import { Host } from './health/host.js';
-import { boxKey } from './identity/box-key.js';
+import { boxKey, type BoxKey } from './identity/box-key.js';
 import { Claims } from './identity/claims.js';
 import { Logins } from './identity/logins.js';
-import type { Signer } from './proof/keys.js';
 import type { Settings } from './settings/table.js';
 import { openStore, type Store } from './store/client.js';
 
 /** What survives a restart, and what is known of the machine. */
 export interface AgentState {
   store: Store;
-  signer: Signer;
+  signer: BoxKey;
   claims: Claims;
   logins: Logins;
   host: Host;

@@ -5,6 +5,7 @@ import { Closing } from './base/closing.js';
 import { errorCode, errorMessage } from './base/errors.js';
 import { createLog, Redactor, type Log } from './base/log.js';
 import type { Processes } from './base/processes.js';
+import { Checkpoints } from './checkpoints.js';
 import { Stills } from './clips/stills.js';
 import { Commands } from './commands.js';
 import { streamId } from './contract/primitives.js';
@@ -82,6 +83,7 @@ async function compose(base: Base): Promise<Agent> {
   const recording = await startRecording({
     ...base,
     store,
+    key: state.signer.key,
     onMotion: (event) => background(motion.take(event)),
     onSight: (sight) => alarms.sight(sight),
     onView: (view) => background(alarms.saveView(view)),
@@ -140,6 +142,7 @@ async function compose(base: Base): Promise<Agent> {
       events.tell({ type: 'clip', data: clip });
       commands.clipChanged();
     },
+    anchors: { anchor: (ask) => recording.ring.anchor(ask) },
     inbox: {
       command: (text) => commands.inbox.command(text),
       operators: (text) => commands.inbox.operators(text),
@@ -174,6 +177,18 @@ async function compose(base: Base): Promise<Agent> {
   commands.start();
   closing.add('motion', () => motion.stop());
   await motion.start();
+  const checkpoints = new Checkpoints({
+    ...base,
+    everyMs: settings['recording.checkpoint'],
+    ring: recording.ring,
+    tables: store,
+    place: () => outside.bound(),
+    send: (checkpoint) => outside.checkpoint(checkpoint),
+    onMade: () => outside.clips.checkpointed(),
+  });
+  checkpoints.start();
+  // Behind the cameras' last fragments, before the way out: the center may hear of it yet.
+  closing.add('the last checkpoint', () => checkpoints.stop());
   startPeriodic();
   // Before what they lead to: their last fragments reach the disk, their last motion events the outbox.
   closing.add('the cameras', () => recording.media.stop(undefined));

@@ -3,11 +3,12 @@ import { BluelightError, errorMessage } from './base/errors.js';
 import { ulid } from './base/ids.js';
 import type { Log, Redactor } from './base/log.js';
 import { createCenter, type Center, type Inbox } from './center/index.js';
-import { createClips, type Clips } from './clips/index.js';
+import { createClips, type AnchorPort, type Clips } from './clips/index.js';
 import type { Alarm } from './contract/alarm.js';
 import type { Camera } from './contract/camera.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
 import type { JobMessage } from './contract/commands.js';
+import type { Envelope } from './contract/evidence.js';
 import type { EventType, InfoMessage, PolicyReported } from './contract/messages.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { Host } from './health/host.js';
@@ -43,6 +44,7 @@ export interface OutsideOptions {
   /** The whole list of what the ring must keep. */
   protect: (protections: Protection[]) => Promise<void>;
   onClip: (clip: Clip) => void;
+  anchors: AnchorPort;
   /** What the center asks for. */
   inbox: Inbox;
   /** Open jobs and those that ended lately. */
@@ -169,6 +171,11 @@ export class Outside {
     await this.#protect();
   }
 
+  /** Into the outbox; false: it is full. Names streams and hashes only, so that the owner's terms do not bind it. */
+  checkpoint(checkpoint: Envelope): Promise<boolean> {
+    return this.#tell('bluelight.checkpoint', BOX_STREAM, { checkpoint });
+  }
+
   /** Cameras were added or removed: the birth message says so. */
   async refresh(): Promise<void> {
     await this.#parts?.center?.refresh();
@@ -234,6 +241,8 @@ export class Outside {
       footage,
       gate,
       uplinks,
+      anchors: this.#o.anchors,
+      onAnchor: ({ id, camera }, anchor) => this.#event('bluelight.anchor', camera, { clip: id, anchor }),
       cameraName: (id) => this.#o.cameras().find((camera) => camera.id === id)?.name ?? id,
       clockOffsetMs: () => this.reading().clock?.offsetMs ?? null,
       policyVersion: () => gate.terms.document?.version ?? 0,
@@ -319,18 +328,20 @@ export class Outside {
   }
 
   /** When somebody was before a camera is told under the same terms as its pictures. A stream is a camera here. */
-  async #event(type: 'bluelight.clip' | `bluelight.motion.${MotionEvent['phase']}`, stream: string, data: unknown) {
-    if (await this.#reports.may(stream, 'motion')) await this.#tell(type, stream, data);
+  async #event(
+    type: 'bluelight.clip' | 'bluelight.anchor' | `bluelight.motion.${MotionEvent['phase']}`,
+    stream: string,
+    data: unknown,
+  ): Promise<boolean> {
+    return (await this.#reports.may(stream, 'motion')) && (await this.#tell(type, stream, data));
   }
 
-  async #tell(type: EventType, stream: string, data: unknown): Promise<void> {
+  async #tell(type: EventType, stream: string, data: unknown): Promise<boolean> {
     const center = this.#parts?.center;
-    if (center) {
-      await center.event({ type, stream, data });
-      return;
-    }
+    if (center) return center.event({ type, stream, data });
     const timeMs = this.#o.clock.now();
-    await this.#o.store.outbox.append({ stream, id: ulid(timeMs), class: 'normal', type, timeMs, data });
+    const entry = { stream, id: ulid(timeMs), class: 'normal' as const, type, timeMs, data };
+    return (await this.#o.store.outbox.append(entry)) !== null;
   }
 
   /**

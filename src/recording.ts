@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Clock } from './base/clock.js';
@@ -17,6 +18,8 @@ export interface RecordingOptions {
   settings: Settings;
   store: Store;
   closing: Closing;
+  /** Of the box. */
+  key: KeyObject;
   onMotion: (event: MotionEvent) => void;
   onSight: (sight: MediaNotes['sight']) => void;
   onView: (view: MediaNotes['view']) => void;
@@ -54,7 +57,7 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
   const channel = new MessageChannel();
   const ring = useThread<RingApi>(
     new Worker(new URL('./ring-thread.js', import.meta.url), {
-      workerData: await ringData(o.settings, o.store, channel.port2),
+      workerData: await ringData(o, channel.port2),
       transferList: [channel.port2],
     }),
     clock,
@@ -109,10 +112,11 @@ function notes<N>(table: { [K in keyof N]: (value: N[K]) => unknown }): (name: s
   return (name, value) => void takers[name]?.(value);
 }
 
-async function ringData(settings: Settings, store: Store, media: MessageChannel['port2']): Promise<RingData> {
+async function ringData({ settings, store, key }: RecordingOptions, media: MessageChannel['port2']): Promise<RingData> {
   const expected: unknown = await store.kv.get(EXPECTED_DISK);
   return {
     media,
+    key,
     logLevel: settings['log.level'],
     directory: settings['recording.dir'],
     create: settings['recording.create'],

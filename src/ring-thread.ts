@@ -5,6 +5,7 @@ import { BluelightError, errorMessage, toErrorData } from './base/errors.js';
 import { createLog, Redactor } from './base/log.js';
 import { serve } from './base/rpc.js';
 import { memoryOf, type FeedAck, type FeedMessage } from './media/feed.js';
+import { signerFromKey } from './proof/keys.js';
 import { Ring } from './ring/ring.js';
 import type { ClockTrust } from './ring/types.js';
 import type { RingApi, RingData, RingNotes } from './threads.js';
@@ -32,6 +33,7 @@ const ring = new Ring({
   bootId: data.bootId,
   limits: data.limits,
   segmentMs: data.segmentMs,
+  signer: signerFromKey(data.key),
   log,
 });
 
@@ -95,7 +97,9 @@ serve<RingApi>(main, {
   timeline: ({ stream, fromMs, toMs }) => ring.timeline(stream, fromMs, toMs),
   readInit: (hash) => ring.readInit(hash),
   read: (ask) => ring.read(ask),
-  heads: () => ring.heads(),
+  checkpoint: (about) => ring.checkpoint(about),
+  checkpointsAfter: (ask) => ring.checkpointsAfter(ask),
+  anchor: ({ stream, seq }) => ring.anchor(stream, seq),
   protect: (protections) => ring.setProtections(protections),
   markMotion: ({ camera, fromMs, toMs }) => ring.markMotion(camera, fromMs, toMs),
   clockTrust: (trust) => void (told.trust = trust),

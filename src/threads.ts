@@ -1,5 +1,7 @@
+import type { KeyObject } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { LoopDelay } from './base/loop-delay.js';
+import type { Anchor, Envelope } from './contract/evidence.js';
 import type { Admission, IngestCamera, IngestStatus } from './ingest/ports.js';
 import type { LiveMessage } from './ingest/live.js';
 import type { MotionEvent } from './contract/motion.js';
@@ -65,6 +67,8 @@ export interface RingData {
   limits: RingLimits;
   segmentMs: number;
   bootId: string;
+  /** Of the box: it signs checkpoints and what is deleted. */
+  key: KeyObject;
 }
 
 /** Calls that the ring thread answers. */
@@ -75,7 +79,9 @@ export interface RingApi {
   timeline(ask: Asked): TimelineEntry[];
   readInit(hash: string): Uint8Array;
   read(ask: { stream: string; seq: number; offset: number; length: number; within: TimeRange }): Uint8Array;
-  heads(_: undefined): Record<string, { seq: number; link: string }>;
+  checkpoint(about: { site: string; box: string; audit: string | null }): Envelope;
+  checkpointsAfter(ask: { n: number; limit: number }): Envelope[];
+  anchor(ask: { stream: string; seq: number }): Anchor | null;
   protect(protections: Protection[]): void;
   markMotion(ask: { camera: string; fromMs: number; toMs: number }): void;
   clockTrust(trust: 'none' | 'rtc' | 'ntp'): void;

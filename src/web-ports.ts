@@ -144,6 +144,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
         return clip === null ? null : publicClip(clip);
       },
       manifest: (_grant, id) => outside.clips.manifest(id),
+      anchor: (_grant, id) => outside.clips.anchor(id),
       async open(_grant, id, by) {
         const opened = await outside.clips.open(id, { party: by, door: 'page' });
         return { name: opened.name, bytes: opened.bytes, chunks: chunksOf(opened) };

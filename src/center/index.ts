@@ -37,6 +37,8 @@ const EVENT_CLASS: Record<EventType, OutboxClass> = {
   'bluelight.clip': 'high',
   'bluelight.alarm.raised': 'critical',
   'bluelight.alarm.cleared': 'critical',
+  'bluelight.checkpoint': 'high',
+  'bluelight.anchor': 'normal',
 };
 const BEATS_KEPT = 20;
 /** A connection that lasted this long starts the waits anew. */

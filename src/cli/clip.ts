@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
-import { errorCode } from '../base/errors.js';
+import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
 import type { Clip } from '../contract/clip.js';
 import { mustExist } from './camera.js';
@@ -18,6 +18,9 @@ interface MakeOptions {
   out?: string;
 }
 
+const CLOSE_WAIT_MS = 60_000;
+const CLOSE_LOOK_MS = 1_000;
+
 export function addClipCommands(program: Command): void {
   const clip = program.command('clip').description('clips: continuous ranges of one camera with their proof');
   clip
@@ -30,6 +33,19 @@ export function addClipCommands(program: Command): void {
     .option('--out <dir>', 'write the file and its manifest here')
     .option('--send', 'upload it to the center')
     .action(action(makeClip));
+  clip
+    .command('get <id>')
+    .description('write a clip that was made before, its manifest and what proves that nothing was left out')
+    .option('--out <dir>', 'where', '.')
+    .action(
+      action(async (context, id: string, options: { out: string }) => {
+        writable(options.out);
+        const files = await saveClip(context, id, options.out);
+        context.show({ id, files }, () => {
+          for (const file of files) line(file);
+        });
+      }),
+    );
   clip
     .command('list')
     .description('clips and where they are')
@@ -63,7 +79,7 @@ async function makeClip(context: Context, camera: string, options: MakeOptions):
     reason: options.reason,
   };
   // Before anything is made: a clip that cannot be written is not worth an entry in the audit log.
-  if (options.out !== undefined) mkdirSync(options.out, { recursive: true });
+  if (options.out !== undefined) writable(options.out);
   const agent = context.agent();
   const clip = await agent.post<Clip>('/clips', body).catch(async (error: unknown) => {
     if (errorCode(error) === 'NO_COVERAGE') await mustExist(agent, camera);
@@ -77,10 +93,46 @@ async function makeClip(context: Context, camera: string, options: MakeOptions):
   return EXIT.ok;
 }
 
+/** Tries it: a directory can be there and still take nothing, as on a full or read-only stick. */
+function writable(dir: string): void {
+  const probe = join(dir, `.bluelight-${process.pid}`);
+  try {
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(probe, 'x', { flag: 'wx' });
+    rmSync(probe);
+  } catch (cause) {
+    throw new BluelightError('USAGE', `nothing can be written to ${dir}: ${errorMessage(cause)}`, {
+      fix: 'name a directory that you may write to with --out',
+      cause,
+    });
+  }
+}
+
+/** The last segment of a clip of now is still being written. */
+async function whenClosed<T>({ clock }: Context, work: () => Promise<T>): Promise<T> {
+  const until = clock.monotonic() + CLOSE_WAIT_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (errorCode(error) !== 'NOT_YET' || clock.monotonic() > until) throw error;
+      await clock.sleep(CLOSE_LOOK_MS);
+    }
+  }
+}
+
+/** Leaves nothing behind that looks like a clip when it fails half way. */
 async function saveClip(context: Context, id: string, dir: string): Promise<string[]> {
   const agent = context.agent();
-  const files = [join(dir, `${id}.mp4`), join(dir, `${id}.manifest.json`)];
-  await agent.save(`/clips/${id}/file`, files[0]!);
+  const files = ['mp4', 'manifest.json', 'anchor.json'].map((end) => join(dir, `${id}.${end}`));
+  await whenClosed(context, () => agent.save(`/clips/${id}/file`, files[0]!));
   await agent.save(`/clips/${id}/manifest`, files[1]!);
-  return files;
+  const anchored = await agent.save(`/clips/${id}/anchor`, files[2]!).then(
+    () => true,
+    (error: unknown) => {
+      if (errorCode(error) === 'NOT_FOUND') return false;
+      throw error;
+    },
+  );
+  return anchored ? files : files.slice(0, 2);
 }

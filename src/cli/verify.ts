@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
@@ -24,6 +24,7 @@ const EXIT_OF: Record<Verdict, number> = {
 
 interface Options {
   manifest?: string;
+  anchor?: string;
   key: string[];
   checkpoint: string[];
   camera?: string;
@@ -34,6 +35,7 @@ export function addVerifyCommand(program: Command): void {
     .command('verify <clip>')
     .description('is a clip whole and untouched? Works offline, on any machine')
     .option('--manifest <file>', 'its signed manifest (default: beside it, .manifest.json)')
+    .option('--anchor <file>', 'what came after the manifest (default: beside it, .anchor.json, where there is one)')
     .option(
       '--key <key>',
       'public key of the box: `bluelight status` on it and the console of the center show it; may be given again',
@@ -44,7 +46,8 @@ export function addVerifyCommand(program: Command): void {
     .option('--camera <id>', 'the camera that it is said to show')
     .action(
       action(async (context, path: string, options: Options) => {
-        const manifestPath = options.manifest ?? path.replace(/\.mp4$/, '') + '.manifest.json';
+        const manifestPath = options.manifest ?? beside(path, 'manifest');
+        const anchor = readAnchor(path, options.anchor);
         for (const key of options.key) checkKey(key);
         const checkpoints = options.checkpoint.map(readCheckpoint);
         const file = openClip(path);
@@ -55,6 +58,7 @@ export function addVerifyCommand(program: Command): void {
             signed: readText(manifestPath, 'the manifest with --manifest'),
             trusted: options.key,
             checkpoints,
+            anchor,
             expect: options.camera === undefined ? {} : { camera: options.camera },
             onProgress: (done, total) => {
               if (bar)
@@ -90,6 +94,15 @@ function checkKey(key: string): void {
       cause,
     });
   }
+}
+
+function beside(path: string, what: 'manifest' | 'anchor'): string {
+  return `${path.replace(/\.mp4$/, '')}.${what}.json`;
+}
+
+function readAnchor(clip: string, named: string | undefined): string | undefined {
+  if (named === undefined && !existsSync(beside(clip, 'anchor'))) return undefined;
+  return readText(named ?? beside(clip, 'anchor'), 'an anchor');
 }
 
 function readCheckpoint(path: string): SignedManifest {

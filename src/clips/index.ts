@@ -1,27 +1,31 @@
 import { BluelightError, isAbort, toErrorData } from '../base/errors.js';
 import { ulid } from '../base/ids.js';
 import type { Log } from '../base/log.js';
-import { signedManifest, type Priority, type SignedManifest } from '../contract/clip.js';
+import { signedManifest, type Clip, type Priority, type SignedManifest } from '../contract/clip.js';
+import type { Anchor } from '../contract/evidence.js';
 import type { MotionEvent } from '../contract/motion.js';
 import type { Door, Party } from '../contract/policy.js';
-import type { ClipChange, StoredClip } from '../store/clips.js';
+import { streamId } from '../contract/primitives.js';
+import type { ClipChange, LeasedClip, StoredClip, WaitingClip } from '../store/clips.js';
 import type { ClipFile } from './file.js';
 import { fileName } from './manifest.js';
 import { MotionClips } from './motion-clips.js';
 import { SPLIT_PIECES, type MotionSettings } from './motion-plan.js';
-import type { ClipTable, Lease, UplinkPort, Waiting } from './ports.js';
+import type { AnchorPort, ClipTable, Lease, UplinkPort, Waiting } from './ports.js';
 import { isFinal, prepare, roleOf, type Prepared, type PrepareOptions } from './prepare.js';
 import { decodeParty, encodeParty } from './party.js';
 import { described, Sender } from './sender.js';
 
-export type { FootagePort, GatePort, Lease, UplinkPort } from './ports.js';
+export type { AnchorPort, FootagePort, GatePort, Lease, UplinkPort } from './ports.js';
 export { ClipFile } from './file.js';
-export { writeClipToFile } from './local.js';
 
 export interface ClipsOptions extends Omit<PrepareOptions, 'closeWaitMs'> {
   log: Log;
   table: ClipTable;
   uplinks: UplinkPort;
+  anchors: AnchorPort;
+  /** A checkpoint vouches for a clip that left without one. False: the center cannot be told now. */
+  onAnchor: (clip: Pick<Clip, 'id' | 'camera'>, anchor: Anchor) => Promise<boolean>;
   /** Ranges that wait to be sent; the ring keeps them. */
   setLeases: (leases: Lease[]) => void;
   /** A clip is in a new state, or further on its way. */
@@ -83,6 +87,10 @@ export interface Clips {
   list(ask: { camera?: string; limit: number }): Promise<StoredClip[]>;
   get(id: string): Promise<StoredClip | null>;
   manifest(id: string): Promise<SignedManifest | null>;
+  /** What came after the manifest; null: the manifest has its own, or no checkpoint came yet. */
+  anchor(id: string): Promise<Anchor | null>;
+  /** A checkpoint was made: clips that left without one get their anchor. */
+  checkpointed(): Promise<void>;
   /** A clip as a file, for a person on the box; asks the gate in that person's name. */
   open(id: string, who: { party: Party; door: Door }): Promise<OpenedClip>;
 }
@@ -240,6 +248,22 @@ class Engine implements Clips {
     return text === null ? null : signedManifest.parse(JSON.parse(text));
   }
 
+  anchor(id: string): Promise<Anchor | null> {
+    return this.#o.table.anchor(id);
+  }
+
+  async checkpointed(): Promise<void> {
+    const { table, anchors, clock } = this.#o;
+    for (const { seq, ...clip } of await table.unanchored({ sinceMs: clock.now() - DAY_MS })) {
+      const anchor = await anchors.anchor({ stream: streamId(clip.camera, roleOf(clip)), seq });
+      if (anchor === null) continue;
+      const delivered = (await table.get(clip.id))?.state === 'delivered';
+      // First on its way, then no longer waited for: the same anchor twice does no harm.
+      if (delivered && !(await this.#o.onAnchor(clip, anchor))) continue;
+      await table.setAnchor({ id: clip.id, anchor });
+    }
+  }
+
   async open(id: string, who: { party: Party; door: Door }): Promise<OpenedClip> {
     const clip = await this.get(id);
     if (clip === null) throw new BluelightError('CLIP_UNKNOWN', `there is no clip ${id}`);
@@ -291,11 +315,10 @@ class Engine implements Clips {
   /** One clip, one attempt. Gives the wall clock at which to look again if there is nothing to do. */
   async #step(): Promise<number | undefined> {
     const { table, uplinks, clock } = this.#o;
-    const rows = await table.list({ states: ['queued', 'uploading'], limit: 1_000 });
-    const plan = uplinks.plan(rows.map(waiting));
+    const plan = uplinks.plan((await table.waiting({ limit: 1_000 })).map(waiting));
     if (plan.do === 'wait') return plan.untilMs ?? clock.now() + 60_000;
-    const clip = rows.find((row) => row.id === plan.id);
-    if (clip === undefined) return clock.now() + 1_000;
+    const clip = await table.get(plan.id);
+    if (clip === null) return clock.now() + 1_000;
     const abort = new AbortController();
     const end = (): void => abort.abort();
     this.#stop.signal.addEventListener('abort', end, { once: true });
@@ -340,8 +363,7 @@ class Engine implements Clips {
   }
 
   async #lease(): Promise<void> {
-    const rows = await this.#o.table.list({ states: ['queued', 'uploading'], limit: 10_000 });
-    this.#o.setLeases(rows.map(lease));
+    this.#o.setLeases((await this.#o.table.leased()).map(lease));
   }
 
   async #idle(untilMs: number): Promise<void> {
@@ -367,20 +389,12 @@ function preempts(newer: StoredClip, running: StoredClip): boolean {
   return RANK[newer.priority] < RANK[running.priority];
 }
 
-function waiting(clip: StoredClip): Waiting {
-  return {
-    id: clip.id,
-    priority: clip.priority,
-    rendition: clip.rendition,
-    createdMs: Date.parse(clip.createdAt),
-    notBeforeMs: clip.notBeforeMs,
-    restBytes: clip.bytes === null ? null : clip.bytes - clip.sentBytes,
-  };
+function waiting({ bytes, sentBytes, ...clip }: WaitingClip): Waiting {
+  return { ...clip, restBytes: bytes === null ? null : bytes - sentBytes };
 }
 
-function lease(clip: StoredClip): Lease {
-  const range = clip.covers ?? { fromMs: Date.parse(clip.from), toMs: Date.parse(clip.to) };
-  return { id: `clip:${clip.id}`, camera: clip.camera, role: roleOf(clip), ...range };
+function lease({ id, camera, fromMs, toMs, ...clip }: LeasedClip): Lease {
+  return { id: `clip:${id}`, camera, role: roleOf(clip), fromMs, toMs };
 }
 
 function notReady(prepared: Exclude<Prepared, { do: 'ready' }>): BluelightError {

@@ -15,6 +15,7 @@ export interface ManifestInput {
   cameraName: string;
   role: 'main' | 'sub';
   file: PlannedFile;
+  disk: string;
   gaps: FootagePlan['gaps'];
   offsets: number[];
   sha256: string;
@@ -41,9 +42,7 @@ export function buildManifest(key: string, input: ManifestInput): Manifest {
     rendition: clip.rendition,
     asked: { from: clip.from, to: clip.to },
     covers,
-    gaps: input.gaps
-      .filter((gap) => gap.fromMs < file.endMs && gap.toMs > file.startMs)
-      .map((gap) => ({ from: toUtc(gap.fromMs), to: toUtc(gap.toMs), reason: gap.reason })),
+    gaps: input.gaps.map((gap) => ({ from: toUtc(gap.fromMs), to: toUtc(gap.toMs), reason: gap.reason })),
     file: { name: fileName(clip), bytes: file.bytes, sha256: input.sha256 },
     init: { bytes: file.initBytes, sha256: file.initHash },
     segments: file.segments.map((segment, i) => ({
@@ -56,7 +55,10 @@ export function buildManifest(key: string, input: ManifestInput): Manifest {
       link: segment.link,
       clock: segment.clock,
       recovered: segment.recovered,
+      record: segment.record,
     })),
+    disk: input.disk,
+    anchor: file.anchor,
     clockOffsetMs: input.clockOffsetMs === null ? null : Math.round(input.clockOffsetMs),
     requester: partyName(input.party),
     reason: clip.reason,

@@ -1,5 +1,6 @@
 import type { Grant } from '../contract/grant.js';
 import type { SignedManifest } from '../contract/clip.js';
+import type { Anchor, SegmentRecord } from '../contract/evidence.js';
 import type { AccessRequest } from '../contract/policy.js';
 import type { TableCalls } from '../store/calls.js';
 
@@ -14,6 +15,8 @@ export interface PlannedSegment {
   link: string;
   clock: string;
   recovered: boolean;
+  /** The chained record; its hash is `link`. */
+  record: SegmentRecord;
 }
 
 /** Segments that play as one file: one init, decode times that run on. */
@@ -25,6 +28,8 @@ export interface PlannedFile {
   endMs: number;
   bytes: number;
   segments: PlannedSegment[];
+  /** Ties the last segment to the next checkpoint; absent while none has been made since. */
+  anchor?: Anchor;
 }
 
 export interface FootagePlan {
@@ -32,6 +37,10 @@ export interface FootagePlan {
   gaps: { fromMs: number; toMs: number; reason: string }[];
   /** The range reaches into a segment that is still being written. */
   open: boolean;
+  /** Identity of the recording disk. */
+  disk: string;
+  /** The index of the ring is not complete: what is missing here may still be found. */
+  rebuilding: boolean;
 }
 
 /** The ring, as far as clips need it. Planning names no picture; reading takes the grant. */
@@ -41,6 +50,11 @@ export interface FootagePort {
   readInit(grant: Grant, ask: { stream: string; initHash: string }): Promise<Uint8Array>;
   /** Bytes of a segment's fragments, `offset` counted from the first of them. */
   readBody(grant: Grant, ask: { stream: string; seq: number; offset: number; length: number }): Promise<Uint8Array>;
+}
+
+/** What ties a segment to the next checkpoint; null: none has been made since. */
+export interface AnchorPort {
+  anchor(ask: { stream: string; seq: number }): Promise<Anchor | null>;
 }
 
 export interface LiveListener {
@@ -117,4 +131,7 @@ export interface UplinkPort {
   upload(job: SendJob, link: string): Promise<SendOutcome>;
 }
 
-export type ClipTable = Pick<TableCalls['clips'], 'insert' | 'get' | 'update' | 'list' | 'queue'>;
+export type ClipTable = Pick<
+  TableCalls['clips'],
+  'insert' | 'get' | 'update' | 'list' | 'waiting' | 'leased' | 'unanchored' | 'setAnchor' | 'anchor'
+>;

@@ -32,6 +32,8 @@ export type Prepared =
   | { do: 'split'; first: PlannedFile; others: PlannedFile[] }
   | { do: 'ready'; grant: Grant; file: ClipFile; planned: PlannedFile; sha256: string; manifest: SignedManifest };
 
+const REBUILD_LOOK_MS = 5_000;
+
 const DENIALS: readonly string[] = [
   'POLICY_DENIED',
   'OUTSIDE_HOURS',
@@ -62,6 +64,9 @@ export async function prepare(
   const plan = await options.footage.plan({ stream, ...range });
   if (plan.open && now < range.toMs + options.closeWaitMs) {
     return { do: 'wait', untilMs: now + 2_000, why: 'the last segment is still being written' };
+  }
+  if (plan.rebuilding && (plan.files.length !== 1 || plan.gaps.length > 0)) {
+    return { do: 'wait', untilMs: now + REBUILD_LOOK_MS, why: 'the index of the recordings is being rebuilt' };
   }
   const [first, ...others] = plan.files;
   if (first === undefined) {
@@ -122,10 +127,14 @@ async function ask(
 function within(file: PlannedFile, fromMs: number, toMs: number): PlannedFile | null {
   const segments = file.segments.filter((segment) => segment.startMs >= fromMs && segment.endMs <= toMs);
   if (segments.length === 0 || segments.length === file.segments.length) return null;
+  const { anchor, ...rest } = file;
+  const last = segments.at(-1)!;
   return {
-    ...file,
+    ...rest,
+    // It belongs to the last segment of all; for one before that the ring is asked later.
+    ...(anchor !== undefined && last === file.segments.at(-1) ? { anchor } : {}),
     startMs: segments[0]!.startMs,
-    endMs: segments.at(-1)!.endMs,
+    endMs: last.endMs,
     bytes: file.initBytes + segments.reduce((sum, segment) => sum + segment.bytes, 0),
     segments,
   };
@@ -142,14 +151,15 @@ async function proof(
   signal: AbortSignal,
 ): Promise<{ sha256: string; manifest: SignedManifest }> {
   const { planned, grant } = granted;
-  const same = clip.covers?.fromMs === planned.startMs && clip.covers.toMs === planned.endMs;
-  if (same && clip.manifest !== null && clip.sha256 !== null && clip.bytes === file.bytes) {
+  const known = hashedBefore(clip, planned, file);
+  if (known !== undefined && clip.manifest !== null) {
     const kept = signedManifest.safeParse(JSON.parse(clip.manifest));
-    if (kept.success && kept.data.signatures[0]?.keyid === options.signer.keyId) {
-      return { sha256: clip.sha256, manifest: kept.data };
+    const proved = planned.anchor === undefined || isAnchored(kept.data);
+    if (kept.success && proved && kept.data.signatures[0]?.keyid === options.signer.keyId) {
+      return { sha256: known, manifest: kept.data };
     }
   }
-  const sha256 = await file.hash(signal);
+  const sha256 = known ?? (await file.hash(signal));
   const manifest = buildManifest(options.signer.keyId, {
     site: options.site,
     box: options.box,
@@ -157,7 +167,8 @@ async function proof(
     cameraName: options.cameraName(clip.camera),
     role: roleOf(clip),
     file: planned,
-    gaps: plan.gaps,
+    disk: plan.disk,
+    gaps: gapsOf(plan, planned),
     offsets: file.offsets,
     sha256,
     grant: grant.id,
@@ -167,6 +178,22 @@ async function proof(
     madeMs: options.clock.now(),
   });
   return { sha256, manifest: signManifest(manifest, options.signer) };
+}
+
+function hashedBefore(clip: StoredClip, planned: PlannedFile, file: ClipFile): string | undefined {
+  const same = clip.covers?.fromMs === planned.startMs && clip.covers.toMs === planned.endMs;
+  return same && clip.sha256 !== null && clip.bytes === file.bytes ? clip.sha256 : undefined;
+}
+
+function isAnchored(signed: SignedManifest | undefined): boolean {
+  const payload: unknown = JSON.parse(Buffer.from(signed?.payload ?? 'e30=', 'base64').toString('utf8'));
+  return typeof payload === 'object' && payload !== null && 'anchor' in payload;
+}
+
+/** Why the rest of what was asked for is not there; where hours cut the clip, nothing is told of what lies outside. */
+function gapsOf({ files, gaps }: FootagePlan, { startMs, endMs, segments }: PlannedFile): FootagePlan['gaps'] {
+  if (segments.length === files[0]?.segments.length) return gaps;
+  return gaps.filter((gap) => gap.fromMs < endMs && gap.toMs > startMs);
 }
 
 /** Trouble with the footage itself: no later attempt mends it. */

@@ -180,6 +180,7 @@ export function described(ready: Ready): ClipChange {
     bytes: ready.file.bytes,
     sha256: ready.sha256,
     manifest: JSON.stringify(ready.manifest),
+    unanchoredSeq: ready.planned.anchor === undefined ? ready.planned.segments.at(-1)!.seq : null,
     grantId: ready.grant.id,
     coversFromMs: ready.planned.startMs,
     coversToMs: ready.planned.endMs,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { segmentRecord } from './evidence.js';
+import { anchor, envelope, segmentRecord } from './evidence.js';
 import { cameraId, publicKeyText, rendition, sha256Hex, streamRole, ulidText, utc } from './primitives.js';
 
 /** A signed description of one exported file; see docs/evidence.md. Integers only, so that canonical form is unambiguous. */
@@ -34,14 +34,16 @@ export const manifest = z.object({
       clock: z.string(),
       recovered: z.boolean(),
       /** The chained record itself: its hash is `link`, its `prev` the link before. */
-      record: segmentRecord.optional(),
+      record: segmentRecord,
     }),
   ),
+  /** Identity of the recording disk, whose checkpoints count here. */
+  disk: z.string(),
   /**
-   * What ties the last segment to a published head of its chain: the records that followed it and the checkpoint that
-   * names the last of them. Absent while no checkpoint has been made since.
+   * Absent while no checkpoint has been made since the last segment: it is a document of its own then, `.anchor.json`,
+   * and comes with the next checkpoint. The manifest is not signed again.
    */
-  anchor: z.object({ records: z.array(segmentRecord), checkpoint: z.lazy(() => signedManifest) }).optional(),
+  anchor: anchor.optional(),
   clockOffsetMs: z.number().int().nullable(),
   requester: z.string(),
   reason: z.string(),
@@ -51,13 +53,7 @@ export const manifest = z.object({
 });
 export type Manifest = z.infer<typeof manifest>;
 
-/** DSSE: what is signed are these very bytes, so that a verifier never serialises anything again. */
-export const signedManifest = z.object({
-  payloadType: z.string(),
-  /** base64 of the manifest's bytes */
-  payload: z.string(),
-  signatures: z.array(z.object({ keyid: publicKeyText, sig: z.string() })).min(1),
-});
+export const signedManifest = envelope;
 export type SignedManifest = z.infer<typeof signedManifest>;
 
 export const priority = z.enum(['emergency', 'urgent', 'routine', 'auto']);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { cameraId, publicKeyText, sha256Hex, slug, ulidText, utc } from './primitives.js';
 import { alarm } from './alarm.js';
 import { signedManifest } from './clip.js';
+import { anchor, envelope } from './evidence.js';
 import { motionEvent } from './motion.js';
 import { policyDocument } from './policy.js';
 
@@ -114,6 +115,12 @@ export const clipEventData = z.object({
   detail: z.string(),
 });
 
+/** The box's signed statement of the heads of all its chains; the center keeps it and checks that they follow. */
+export const checkpointEventData = z.object({ checkpoint: envelope });
+
+/** A checkpoint vouches for a clip that was delivered without one. */
+export const anchorEventData = z.object({ clip: ulidText, anchor });
+
 /** Which `data` belongs to which event `type`. */
 export const eventData = {
   'bluelight.motion.start': motionEvent,
@@ -122,6 +129,8 @@ export const eventData = {
   'bluelight.clip': clipEventData,
   'bluelight.alarm.raised': alarm,
   'bluelight.alarm.cleared': alarm,
+  'bluelight.checkpoint': checkpointEventData,
+  'bluelight.anchor': anchorEventData,
 } as const;
 export type EventType = keyof typeof eventData;
 

@@ -1,9 +1,8 @@
-import type { SignedManifest } from '../contract/clip.js';
 import { BluelightError } from '../base/errors.js';
+import type { Envelope } from '../contract/evidence.js';
 import { publicKeyFromText, verifyEd25519, type Signer } from './keys.js';
 
-/** A signed document: the signature covers these very bytes, so a verifier never serialises anything again. */
-export type Envelope = SignedManifest;
+export type { Envelope } from '../contract/evidence.js';
 
 /** DSSE v1, "Pre-Authentication Encoding": `DSSEv1 SP len(type) SP type SP len(body) SP body`, lengths in bytes. */
 export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8Array {

@@ -1,4 +1,5 @@
-import type { Manifest, SignedManifest } from '../contract/clip.js';
+import type { Manifest } from '../contract/clip.js';
+import type { Envelope } from '../contract/evidence.js';
 
 /** Bytes of the file that is checked; large files are read in pieces. */
 export interface ClipBytes {
@@ -59,7 +60,9 @@ export interface VerifyInput {
   trusted: readonly string[];
   /** What the footage is claimed to show; `WRONG_CAMERA` and `WRONG_TIME` when it does not. */
   expect?: { camera?: string; fromMs?: number; toMs?: number };
+  /** The anchor that came after the manifest (contract/evidence), as text or parsed. */
+  anchor?: unknown;
   /** Checkpoints that came another way than with the clip (from the center). */
-  checkpoints?: readonly SignedManifest[];
+  checkpoints?: readonly Envelope[];
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }

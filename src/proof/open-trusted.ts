@@ -1,11 +1,11 @@
 import { BluelightError } from '../base/errors.js';
-import type { SignedManifest } from '../contract/clip.js';
+import type { Envelope } from '../contract/evidence.js';
 import { openEnvelope } from './dsse.js';
 import type { Finding, FindingCode } from './findings.js';
 
 /** A signature that fits but whose key nobody vouches for still tells whether the file is what was signed. */
 export function openWithAnyKey(
-  envelope: SignedManifest,
+  envelope: Envelope,
   payloadType: string,
   trusted: readonly string[],
   findings: Finding[],
@@ -32,7 +32,7 @@ export function openFailure(error: unknown): Finding {
     const code = ENVELOPE_CODES.has(error.code) ? (error.code as FindingCode) : 'BAD_MANIFEST';
     return { code, level: 'tampered', message: error.message };
   }
-  return { code: 'BAD_MANIFEST', level: 'tampered', message: `the manifest is not one: ${firstIssue(error)}` };
+  return { code: 'BAD_MANIFEST', level: 'tampered', message: `not of the right form: ${firstIssue(error)}` };
 }
 
 function firstIssue(error: unknown): string {

@@ -1,6 +1,13 @@
-import type { Manifest, SignedManifest } from '../contract/clip.js';
-import { checkpoint as checkpointSchema, CHECKPOINT_TYPE, type Checkpoint } from '../contract/evidence.js';
-import { parseCanonical } from './canonical.js';
+import type { Manifest } from '../contract/clip.js';
+import {
+  anchor as anchorSchema,
+  checkpoint as checkpointSchema,
+  CHECKPOINT_TYPE,
+  type Anchor,
+  type Checkpoint,
+  type Envelope,
+} from '../contract/evidence.js';
+import { parseCanonical, parseJsonBytes } from './canonical.js';
 import { recordLink, verifyChain } from './chain.js';
 import type { Finding, VerifyInput } from './findings.js';
 import { openFailure, openWithAnyKey, text } from './open-trusted.js';
@@ -10,7 +17,6 @@ export function checkRecords(manifest: Manifest, findings: Finding[]): void {
   const stream = `${manifest.camera}.${manifest.stream}`;
   for (const segment of manifest.segments) {
     const { record } = segment;
-    if (record === undefined) continue;
     const same =
       recordLink(record) === segment.link &&
       record.stream === stream &&
@@ -29,44 +35,25 @@ export function checkRecords(manifest: Manifest, findings: Finding[]): void {
       });
     }
   }
-  const records = manifest.segments.flatMap((s) => s.record ?? []);
-  const chain =
-    records.length === manifest.segments.length
-      ? verifyChain([...records, ...(manifest.anchor?.records ?? [])])
-      : sequenceOnly(manifest);
-  for (const finding of chain) findings.push({ ...finding, level: 'tampered', segment: finding.seq });
+  addChainFindings(verifyChain(manifest.segments.map((s) => s.record)), findings);
 }
 
-/** Without records only the sequence numbers tell of something that was left out. */
-function sequenceOnly(manifest: Manifest): { code: 'SEQ_GAP'; seq: number; message: string }[] {
-  return manifest.segments.flatMap((segment, i) => {
-    const before = manifest.segments[i - 1];
-    if (before === undefined || segment.seq === before.seq + 1) return [];
-    return [{ code: 'SEQ_GAP' as const, seq: segment.seq, message: `segments are missing before ${segment.seq}` }];
-  });
-}
+type Proof = Pick<VerifyInput, 'trusted' | 'checkpoints' | 'anchor'>;
 
 /** Follows the chain from the last segment to the head that a checkpoint published. */
-export function checkAnchor(manifest: Manifest, input: VerifyInput, findings: Finding[]): void {
+export function checkAnchor(manifest: Manifest, input: Proof, findings: Finding[]): void {
   const last = manifest.segments.at(-1)?.record;
-  const following = manifest.anchor?.records ?? [];
-  const candidates = [
-    ...(input.checkpoints ?? []),
-    ...(manifest.anchor === undefined ? [] : [manifest.anchor.checkpoint]),
-  ];
-  if (last === undefined || candidates.length === 0) {
-    findings.push({
-      code: 'NOT_ANCHORED',
-      level: 'unknown',
-      message: 'no checkpoint proves that nothing was left out',
-    });
-    return;
-  }
+  if (last === undefined) return unproven('the clip has no segments', findings);
+  const anchors = [manifest.anchor, openAnchor(input.anchor, findings)].flatMap((one) => one ?? []);
+  for (const { records } of anchors) addChainFindings(verifyChain([last, ...records]), findings);
   const stream = `${manifest.camera}.${manifest.stream}`;
-  const links = new Map([last, ...following].map((record) => [record.seq, recordLink(record)]));
+  const links = new Map([last, ...anchors.flatMap((a) => a.records)].map((r) => [r.seq, recordLink(r)]));
   let anchored = false;
-  for (const envelope of candidates) {
-    const head = openCheckpoint(envelope, input, findings)?.heads[stream];
+  for (const envelope of [...(input.checkpoints ?? []), ...anchors.map((a) => a.checkpoint)]) {
+    const checkpoint = openCheckpoint(envelope, input, findings);
+    // Another disk has chains of its own: what it says of this number is about other footage.
+    if (checkpoint?.disk !== manifest.disk) continue;
+    const head = checkpoint.heads[stream];
     const link = head === undefined ? undefined : links.get(head.seq);
     if (link === undefined) continue;
     if (link === head!.link) anchored = true;
@@ -79,12 +66,32 @@ export function checkAnchor(manifest: Manifest, input: VerifyInput, findings: Fi
       });
     }
   }
-  if (!anchored) {
-    findings.push({ code: 'NOT_ANCHORED', level: 'unknown', message: 'no checkpoint names a record of this chain' });
+  if (!anchored) unproven('no checkpoint proves yet that nothing was left out', findings);
+}
+
+function unproven(message: string, findings: Finding[]): void {
+  findings.push({ code: 'NOT_ANCHORED', level: 'unknown', message });
+}
+
+function addChainFindings(chain: ReturnType<typeof verifyChain>, findings: Finding[]): void {
+  for (const { seq, ...finding } of chain) findings.push({ ...finding, level: 'tampered', segment: seq });
+}
+
+function openAnchor(given: unknown, findings: Finding[]): Anchor | undefined {
+  if (given === undefined) return undefined;
+  try {
+    return anchorSchema.parse(typeof given === 'string' ? parseJsonBytes(Buffer.from(given)) : given);
+  } catch (error) {
+    findings.push({ ...openFailure(error), message: `the anchor is not one: ${openFailure(error).message}` });
+    return undefined;
   }
 }
 
-function openCheckpoint(envelope: SignedManifest, input: VerifyInput, findings: Finding[]): Checkpoint | undefined {
+function openCheckpoint(
+  envelope: Envelope,
+  input: Pick<VerifyInput, 'trusted'>,
+  findings: Finding[],
+): Checkpoint | undefined {
   try {
     const { payload } = openWithAnyKey(envelope, CHECKPOINT_TYPE, input.trusted, findings);
     return checkpointSchema.parse(parseCanonical(text(payload)));

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import {
   checkpoint as checkpointSchema,
   CHECKPOINT_TYPE,
+  MAX_FOLLOWING,
   segmentRecord,
+  type Anchor,
   type Checkpoint,
 } from '../contract/evidence.js';
 import { toUtc } from '../contract/primitives.js';
@@ -17,8 +19,6 @@ import { GARBAGE, OPEN, type StreamRow, type Tables } from './tables.js';
 import type { ClockTrust } from './types.js';
 
 const KEEP_MS = 90 * 86_400_000;
-/** Records between two checkpoints of a stream: 30 at 10 s and 5 minutes. More means that checkpoints are missing. */
-const MAX_FOLLOWING = 200;
 
 /** Signs the heads of all chains. Committed when it returns; the envelope goes to the center. */
 export function makeCheckpoint(
@@ -37,6 +37,7 @@ export function makeCheckpoint(
     v: 1,
     site: about.site,
     box: about.box,
+    disk: core.diskId,
     n: (last?.n ?? 0) + 1,
     prev: last?.sha256.toString('hex') ?? GENESIS,
     at: toUtc(about.nowMs),
@@ -80,6 +81,13 @@ export function applyCheckpoint(
   }
 }
 
+/** Checkpoints after the n-th, oldest first: what the center may not have yet. */
+export function checkpointsAfter(tables: Tables, ask: { n: number; limit: number }): Envelope[] {
+  return tables.sql
+    .all<{ envelope: string }>('select envelope from checkpoints where n > :n order by n limit :limit', ask)
+    .map((row) => JSON.parse(row.envelope) as Envelope);
+}
+
 /** The first published head at or behind a segment. */
 function headBehind(tables: Tables, streamId: number, seq: number): { seq: number; n: number } | undefined {
   return tables.sql.one<{ seq: number; n: number }>(
@@ -89,11 +97,7 @@ function headBehind(tables: Tables, streamId: number, seq: number): { seq: numbe
 }
 
 /** What ties a segment to the next checkpoint: the records between them and the checkpoint itself. */
-export function anchorOf(
-  tables: Tables,
-  stream: StreamRow,
-  seq: number,
-): { records: SegmentRecord[]; checkpoint: Envelope } | undefined {
+export function anchorOf(tables: Tables, stream: StreamRow, seq: number): Anchor | undefined {
   const head = headBehind(tables, stream.id, seq);
   if (head === undefined || head.seq - seq > MAX_FOLLOWING) return undefined;
   const envelope = tables.sql.one<{ envelope: string }>('select envelope from checkpoints where n = :n', { n: head.n });

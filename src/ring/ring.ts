@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BluelightError, errorMessage } from '../base/errors.js';
+import type { Anchor, Envelope } from '../contract/evidence.js';
 import type { TimeRange } from '../contract/primitives.js';
 import type { Fragment, GapReason, RunStart } from '../media/stream.js';
 import { RingCheck, wrongHead, type CheckLevel } from './check.js';
-import { makeCheckpoint } from './checkpoints.js';
+import { anchorOf, checkpointsAfter, makeCheckpoint } from './checkpoints.js';
 import { planFiles } from './clip-plan.js';
 import { ClockWatch } from './clock-watch.js';
 import { Core } from './core.js';
@@ -12,7 +13,6 @@ import { coverage, openPart } from './coverage.js';
 import { openDatabase, quarantine, readState } from './database.js';
 import { Ballast, identifyDisk, mountMark } from './disk.js';
 import { diskError, diskTrouble } from './disk-errors.js';
-import type { Envelope } from '../proof/dsse.js';
 import { realDiskIo, type DiskIo } from './disk-io.js';
 import { Evictor } from './evictor.js';
 import { Journal } from './journal.js';
@@ -185,7 +185,9 @@ export class Ring implements RecorderHost {
       };
       const writer = this.#recorders.get(stream)?.writer;
       const open = writer !== undefined && writer.startMs < toMs && writer.endMs > fromMs;
-      return { stream, ...range, files, gaps: this.coverage(stream, range.fromMs, range.toMs).gaps, open };
+      const { gaps } = this.coverage(stream, range.fromMs, range.toMs);
+      const rebuilding = this.#maintenance?.rebuildShare !== null;
+      return { stream, disk: core.diskId, ...range, files, gaps, open, rebuilding };
     });
   }
 
@@ -229,6 +231,19 @@ export class Ring implements RecorderHost {
     return this.#read((core) =>
       makeCheckpoint(core, { ...about, nowMs: this.clock.now(), clock: this.trust() }, signer),
     );
+  }
+
+  /** Checkpoints after the n-th, oldest first. */
+  checkpointsAfter(ask: { n: number; limit: number }): Envelope[] {
+    return this.#read((core) => checkpointsAfter(core.tables, ask));
+  }
+
+  /** What ties a segment, deleted or not, to the next checkpoint; null while there is none. */
+  anchor(stream: string, seq: number): Anchor | null {
+    return this.#read((core) => {
+      const row = core.tables.stream(checkStream(stream));
+      return row === undefined ? null : (anchorOf(core.tables, row, seq) ?? null);
+    });
   }
 
   status(): RingStatus {

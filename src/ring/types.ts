@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
+import type { Anchor } from '../contract/evidence.js';
 import type { GapReason } from '../media/stream.js';
-import type { Envelope } from '../proof/dsse.js';
 import type { Signer } from '../proof/keys.js';
 import type { SegmentRecord } from '../proof/chain.js';
 import type { DiskIo } from './disk-io.js';
@@ -97,11 +97,13 @@ export interface PlannedFile {
   bytes: number;
   segments: PlannedSegment[];
   /** Ties the last segment to the next checkpoint; absent while none has been made since. */
-  anchor?: { records: SegmentRecord[]; checkpoint: Envelope };
+  anchor?: Anchor;
 }
 
 export interface ClipPlan {
   stream: string;
+  /** Identity of the recording disk. */
+  disk: string;
   /** Rounded out to whole segments; equal to what was asked where nothing is recorded. */
   fromMs: number;
   toMs: number;
@@ -109,6 +111,8 @@ export interface ClipPlan {
   gaps: CoverageAnswer['gaps'];
   /** The range reaches into the segment that is being written: ask again when it is closed. */
   open: boolean;
+  /** The index is not complete: what is missing here may still be found. */
+  rebuilding: boolean;
 }
 
 export interface TimelineEntry {

@@ -66,6 +66,12 @@ export const SETTINGS = {
   'recording.segment': setting(duration, '10s', 'Length of a segment; longer ones round clips out further.', {
     unit: 'ms',
   }),
+  'recording.checkpoint': setting(
+    duration,
+    '5m',
+    'How often the heads of all recordings are signed and sent to the center; a clip is proved complete by the next one.',
+    { unit: 'ms' },
+  ),
   'recording.originals': setting(
     durationOrNever,
     '7d',

@@ -1,5 +1,6 @@
 import { BluelightError } from '../base/errors.js';
 import type { Clip, Priority } from '../contract/clip.js';
+import { anchor as anchorSchema, type Anchor } from '../contract/evidence.js';
 import { toUtc, type Rendition } from '../contract/primitives.js';
 import type { Sql } from './sql.js';
 
@@ -54,10 +55,31 @@ export interface ClipChange {
   uploadOffset?: number;
   /** JSON text of the DSSE envelope. */
   manifest?: string | null;
+  unanchoredSeq?: number | null;
   attempts?: number;
   notBeforeMs?: number;
   coversFromMs?: number | null;
   coversToMs?: number | null;
+}
+
+/** What waits to be sent, without what only its turn needs. */
+export interface WaitingClip {
+  id: string;
+  priority: Priority;
+  rendition: Rendition;
+  createdMs: number;
+  notBeforeMs: number;
+  bytes: number | null;
+  sentBytes: number;
+}
+
+/** Footage that a clip still needs. */
+export interface LeasedClip {
+  id: string;
+  camera: string;
+  rendition: Rendition;
+  fromMs: number;
+  toMs: number;
 }
 
 /** Where a clip may go from where it is. What is delivered stays delivered: the exit receipt lists it. */
@@ -83,6 +105,7 @@ const COLUMN: Record<keyof ClipChange, string> = {
   uploadUrl: 'upload_url',
   uploadOffset: 'upload_offset',
   manifest: 'manifest',
+  unanchoredSeq: 'unanchored_seq',
   attempts: 'attempts',
   notBeforeMs: 'not_before_ms',
   coversFromMs: 'covers_from_ms',
@@ -161,6 +184,44 @@ export function clipsTable(sql: Sql) {
           { at: ask.atMs, limit: ask.limit },
         )
         .map(toClip);
+    },
+    /** By priority, then age. */
+    waiting(ask: { limit: number }): WaitingClip[] {
+      return sql.all<WaitingClip>(
+        `select id, priority, rendition, created_ms as createdMs, not_before_ms as notBeforeMs, bytes, sent_bytes as sentBytes
+         from clips where state in ('queued', 'uploading') order by rank, created_ms, id limit :limit`,
+        ask,
+      );
+    },
+    leased(): LeasedClip[] {
+      return sql.all<LeasedClip>(
+        `select id, camera, rendition, coalesce(covers_from_ms, from_ms) as fromMs, coalesce(covers_to_ms, to_ms) as toMs
+         from clips where state in ('queued', 'uploading')`,
+      );
+    },
+    /** Made and kept or delivered since `sinceMs`, and no checkpoint vouches for the last segment yet. */
+    unanchored(ask: { sinceMs: number }): { id: string; camera: string; rendition: Rendition; seq: number }[] {
+      return sql.all(
+        `select id, camera, rendition, unanchored_seq as seq from clips
+         where unanchored_seq is not null and created_ms >= :sinceMs and state in ('delivered', 'local')
+         order by created_ms`,
+        ask,
+      );
+    },
+    /** The checkpoint came: kept beside the manifest, which is not signed again. */
+    setAnchor(entry: { id: string; anchor: Anchor }): void {
+      sql.transaction(() => {
+        sql.run('update clips set unanchored_seq = null where id = :id', { id: entry.id });
+        sql.run('insert into clip_anchors (clip, anchor) values (:id, :anchor) on conflict do nothing', {
+          id: entry.id,
+          anchor: JSON.stringify(entry.anchor),
+        });
+      });
+    },
+    /** Null: the manifest has its own, or no checkpoint came yet. */
+    anchor(id: string): Anchor | null {
+      const row = sql.one<{ anchor: string }>('select anchor from clip_anchors where clip = :id', { id });
+      return row === undefined ? null : anchorSchema.parse(JSON.parse(row.anchor));
     },
     /** Newest first. */
     list(ask: { camera?: string; states?: ClipState[]; fromMs?: number; toMs?: number; limit: number }): StoredClip[] {

@@ -256,13 +256,22 @@ create table clips (
   upload_offset integer not null default 0,
   -- Signed manifest (DSSE) as it was sent ahead of the file.
   manifest text check (manifest is null or json_valid(manifest)),
+  -- Of the last segment, while the manifest carries no checkpoint that vouches for it and none came since.
+  unanchored_seq integer,
   attempts integer not null default 0,
   not_before_ms integer not null default 0
 ) strict;
 create unique index clips_once_per_event on clips (motion_event, piece, rendition) where motion_event is not null;
 create index clips_next on clips (state, rank, created_ms);
 create index clips_by_camera on clips (camera, from_ms);
+create index clips_unanchored on clips (created_ms) where unanchored_seq is not null;
 create index clips_by_job on clips (job) where job is not null;
+
+-- What ties the last segment of a clip to a checkpoint that was made after its manifest: contract/evidence `anchor`.
+create table clip_anchors (
+  clip text primary key not null references clips,
+  anchor text not null check (json_valid(anchor))
+) strict;
 
 -- Protection from overwriting. The ring gets them as snapshots.
 create table holds (

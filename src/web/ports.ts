@@ -1,6 +1,7 @@
 import type { Alarm } from '../contract/alarm.js';
 import type { Camera, Device, DeviceStatus } from '../contract/camera.js';
 import type { Clip, SignedManifest } from '../contract/clip.js';
+import type { Anchor } from '../contract/evidence.js';
 import type { StreamCoverage } from '../contract/coverage.js';
 import type { Grant } from '../contract/grant.js';
 import type {
@@ -146,6 +147,8 @@ export interface ClipsPort {
   list(): Promise<Clip[]>;
   get(id: string): Promise<Clip | null>;
   manifest(grant: Grant, id: string): Promise<SignedManifest | null>;
+  /** What came after the manifest. */
+  anchor(grant: Grant, id: string): Promise<Anchor | null>;
   /** The file itself. */
   open(
     grant: Grant,

@@ -1,19 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
-import { writeClipToFile } from '../../src/clips/index.js';
 import type { Center } from '../../src/center/index.js';
+import type { Anchor } from '../../src/contract/evidence.js';
 import type { ClaimFile } from '../../src/contract/messages.js';
 import { preAuthEncoding } from '../../src/proof/dsse.js';
 import { publicKeyFromText, type Signer } from '../../src/proof/keys.js';
+import { verifyClip } from '../../src/proof/verify.js';
 import { startVirtualCenter, type VirtualCenter } from '../../src/sim/center/index.js';
 import { box, newSigner, store, tempDir } from '../center/rig.js';
 import { until } from '../center/mosquitto.js';
 import { faultProxy } from '../uplinks/proxy.js';
-import { clipRoom, clock, fakeGate, fakeRing, footageBytes, type FakeGate, type FakeRing } from './rig.js';
+import { anchorAt, clipRoom, clock, fakeGate, fakeRing, footageBytes, type FakeGate, type FakeRing } from './rig.js';
 
 const ROLLS = { preRollMs: 1_000, postRollMs: 1_000, maxLengthMs: 60_000, rendition: 'original' } as const;
 
@@ -284,21 +285,64 @@ test('a motion event whose clip was not asked for before the agent died gets it 
   expect(made).toMatchObject([{ motionEvent: event.id, from: utc(1.2), to: utc(3.6) }]);
 });
 
-test('a clip made on the box is written with its manifest and sha256sum agrees', async () => {
+test('a clip made on the box can be read with its manifest and does not leave', async () => {
   const room = clipRoom(claim, parts());
   await room.clips.start();
   const owner = { party: { kind: 'local', role: 'owner', name: 'anna' }, door: 'socket' } as const;
   const clip = (await room.clips.request(ask(2, 4, { ...owner, send: false })))!;
   expect(clip.state).toBe('local');
   const opened = await room.clips.open(clip.id, owner);
-  const dir = mkdtempSync(join(tmpdir(), 'bluelight-clip-'));
-  const { file } = await writeClipToFile(
-    { ...opened, read: (offset, length) => opened.file.read(offset, length) },
-    dir,
-  );
-  expect(execFileSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd: dir }).toString()).toContain('OK');
-  expect(readFileSync(file).equals(expected(2, 4))).toBe(true);
+  const bytes = Buffer.from(await opened.file.read(0, opened.bytes));
+  expect(bytes.equals(expected(2, 4))).toBe(true);
+  expect(await verdictOf(bytes, opened.manifest)).toBe('authentic_completeness_not_proven');
   expect(center.clips()).toHaveLength(0);
+  await room.stop();
+});
+
+async function verdictOf(bytes: Buffer, signed: unknown, anchor?: unknown): Promise<string> {
+  const file = { size: bytes.length, read: (at: number, length: number) => bytes.subarray(at, at + length) };
+  return (await verifyClip({ file, signed, trusted: [signer.keyId], anchor })).verdict;
+}
+
+test('a clip that left before its checkpoint is proved complete when that is made; file and manifest stay', async () => {
+  const made: Anchor[] = [];
+  const room = clipRoom(claim, parts(), {
+    anchors: { anchor: ({ seq }) => Promise.resolve(made.length === 0 ? null : anchorAt(ring.records, seq, signer)) },
+    onAnchor: (clip, anchor) =>
+      agent.event({ type: 'bluelight.anchor', stream: clip.camera, data: { clip: clip.id, anchor } }),
+  });
+  await room.clips.start();
+  const clip = (await room.clips.request(ask(1, 4)))!;
+  await until(async () => (await room.clips.get(clip.id))?.state === 'delivered');
+  const signed = (await room.clips.manifest(clip.id))!;
+  const file = readFileSync(center.clipPath(clip.id)!);
+  await room.clips.checkpointed();
+  expect(await room.clips.anchor(clip.id)).toBeNull();
+  expect(await verdictOf(file, signed)).toBe('authentic_completeness_not_proven');
+
+  made.push(anchorAt(ring.records, 4, signer));
+  await room.clips.checkpointed();
+  const path = center.clipPath(clip.id)!.replace(/mp4$/, 'anchor.json');
+  await until(() => existsSync(path));
+  const anchor = readFileSync(path, 'utf8');
+  expect(JSON.parse(anchor)).toEqual(await room.clips.anchor(clip.id));
+  expect(await verdictOf(readFileSync(center.clipPath(clip.id)!), signed, anchor)).toBe('authentic');
+  expect(center.clips()[0]!.envelope).toEqual(signed);
+  expect(await state.calls.clips.unanchored({ sinceMs: 0 })).toEqual([]);
+  await room.stop();
+});
+
+test('while the index is rebuilt a clip waits instead of saying that nothing is there', async () => {
+  ring.rebuilding = true;
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  const clip = (await room.clips.request(ask(1, 4)))!;
+  await until(async () => (await room.clips.get(clip.id))?.detail.includes('rebuilt') === true);
+  expect((await room.clips.get(clip.id))?.state).toBe('queued');
+  ring.rebuilding = false;
+  await state.calls.clips.update({ id: clip.id, change: { notBeforeMs: 0 } });
+  room.clips.kick();
+  await until(async () => (await room.clips.get(clip.id))?.state === 'delivered');
   await room.stop();
 });
 

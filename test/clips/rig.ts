@@ -9,9 +9,13 @@ import { ulid } from '../../src/base/ids.js';
 import { silentLog } from '../../src/base/log.js';
 import { createClips, type Clips, type ClipsOptions, type FootagePort, type GatePort } from '../../src/clips/index.js';
 import type { PlannedFile } from '../../src/clips/ports.js';
+import { CHECKPOINT_TYPE, type Anchor, type SegmentRecord } from '../../src/contract/evidence.js';
 import type { Grant } from '../../src/contract/grant.js';
 import type { AccessRequest, DenialCode } from '../../src/contract/policy.js';
 import type { ClaimFile } from '../../src/contract/messages.js';
+import { canonicalBytes } from '../../src/proof/canonical.js';
+import { GENESIS, recordLink } from '../../src/proof/chain.js';
+import { signEnvelope } from '../../src/proof/dsse.js';
 import type { Signer } from '../../src/proof/keys.js';
 import type { TableCalls } from '../../src/store/calls.js';
 import { link, memoryLedger } from '../uplinks/links.js';
@@ -56,30 +60,86 @@ export interface FakeRing extends FootagePort {
   openFromMs: number;
   /** A new run begins here. */
   formatChangesAtMs: number;
+  /** The index knows nothing yet. */
+  rebuilding: boolean;
+  /** Of all segments. */
+  records: SegmentRecord[];
   /** Gives wrong bytes from now on. */
   corrupt: boolean;
   reads: number;
 }
 
+const DISK = 'disk-1';
+
+function chain(init: Buffer, bodies: readonly Buffer[], startMs: number): SegmentRecord[] {
+  let prev = GENESIS;
+  return bodies.map((body, i) => {
+    const record: SegmentRecord = {
+      v: 1,
+      stream: 'north.main',
+      seq: i + 1,
+      run: '01HF00000000000000000000RN',
+      boot: 'boot',
+      startMs: startMs + i * 1000,
+      monoMs: i * 1000,
+      decodeTicks: i * 90_000,
+      durationTicks: 90_000,
+      clock: 'ntp',
+      initSha256: sha256(init),
+      bytes: body.length,
+      sha256: sha256(body),
+      recovered: false,
+      prev,
+    };
+    prev = recordLink(record);
+    return record;
+  });
+}
+
+/** What the ring says when a checkpoint was made behind its last segment. */
+export function anchorAt(records: readonly SegmentRecord[], seq: number, signer: Signer): Anchor {
+  const following = records.slice(seq);
+  const last = records.at(-1)!;
+  const heads = { [last.stream]: { seq: last.seq, link: recordLink(last) } };
+  const at = new Date(last.startMs).toISOString();
+  const content = {
+    v: 1,
+    site: 'site',
+    box: 'box',
+    disk: DISK,
+    n: 1,
+    prev: GENESIS,
+    at,
+    clock: 'ntp',
+    heads,
+    audit: null,
+  };
+  return { records: following, checkpoint: signEnvelope(CHECKPOINT_TYPE, canonicalBytes(content), signer) };
+}
+
 /** One stream of which every second is a segment; the port as clips define it. */
 export function fakeRing(startMs: number, seconds = 8): FakeRing {
   const { init, bodies } = footageBytes(seconds);
+  const records = chain(init, bodies, startMs);
   const ring: FakeRing = {
+    rebuilding: false,
+    records,
     startMs,
     openFromMs: Infinity,
     formatChangesAtMs: Infinity,
     corrupt: false,
     reads: 0,
     plan({ fromMs, toMs }) {
-      const all = bodies.map((body, i) => ({
-        seq: i + 1,
-        startMs: startMs + i * 1000,
+      const all = records.map((record, i) => ({
+        seq: record.seq,
+        startMs: record.startMs,
         endMs: startMs + (i + 1) * 1000,
-        bytes: body.length,
-        sha256: sha256(body),
-        link: sha256(Buffer.from(`link ${i}`)),
+        bytes: record.bytes,
+        sha256: record.sha256,
+        link: recordLink(record),
         clock: 'ntp',
         recovered: false,
+        record,
       }));
       const touched = all.filter((segment) => segment.startMs < toMs && segment.endMs > fromMs);
       const segments = touched.filter((segment) => segment.endMs <= ring.openFromMs);
@@ -98,7 +158,9 @@ export function fakeRing(startMs: number, seconds = 8): FakeRing {
           bytes: init.length + run.reduce((sum, segment) => sum + segment.bytes, 0),
           segments: run,
         }));
-      return Promise.resolve({ files, gaps: [], open: segments.length < touched.length });
+      const missing = ring.rebuilding ? [] : files;
+      const open = segments.length < touched.length;
+      return Promise.resolve({ files: missing, gaps: [], open, disk: DISK, rebuilding: ring.rebuilding });
     },
     readInit(grant) {
       check(grant);
@@ -189,6 +251,8 @@ export function clipRoom(
     policyVersion: () => 1,
     table: parts.calls.clips,
     uplinks,
+    anchors: { anchor: () => Promise.resolve(null) },
+    onAnchor: () => Promise.resolve(true),
     setLeases: () => undefined,
     onState: (clip) => {
       if (states.at(-1) !== clip.state) states.push(clip.state);

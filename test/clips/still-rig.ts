@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FootagePort } from '../../src/clips/index.js';
+import type { SegmentRecord } from '../../src/contract/evidence.js';
 import type { Grant } from '../../src/contract/grant.js';
 import { listFragments, parseFile } from '../../src/media/mp4.js';
 
@@ -14,6 +15,9 @@ export interface Segments extends FootagePort {
   /** Segments that end after this are not closed yet. */
   openFromMs: number;
 }
+
+/** Pictures are not proved by it. */
+const NO_RECORD = {} as SegmentRecord;
 
 /** @param zeroMs wall clock of decode time 0 */
 export function segmentsOf(file: Uint8Array, zeroMs: number, groupsEach = 1): Segments {
@@ -41,7 +45,7 @@ export function segmentsOf(file: Uint8Array, zeroMs: number, groupsEach = 1): Se
       const closed = touched.filter((one) => one.endMs <= port.openFromMs);
       const planned = closed.map((one) => {
         const { startMs, endMs, body } = one;
-        const hash = { sha256: '', link: '', clock: 'ntp', recovered: false };
+        const hash = { sha256: '', link: '', clock: 'ntp', recovered: false, record: NO_RECORD };
         return { seq: segments.indexOf(one) + 1, startMs, endMs, bytes: body.length, ...hash };
       });
       const files = planned.slice(0, 1).map((first) => ({
@@ -53,7 +57,7 @@ export function segmentsOf(file: Uint8Array, zeroMs: number, groupsEach = 1): Se
         bytes: 0,
         segments: planned,
       }));
-      return Promise.resolve({ files, gaps: [], open: closed.length < touched.length });
+      return Promise.resolve({ files, gaps: [], open: closed.length < touched.length, disk: '', rebuilding: false });
     },
     readInit: () => Promise.resolve(port.init),
     readBody: (_grant, { seq, offset, length }) =>

@@ -85,6 +85,7 @@ function bundle(bodies: Buffer[] = [0, 1, 2].map((i) => Buffer.from(`pictures of
         record: records[i]!,
       };
     }),
+    disk: 'disk-1',
     anchor: { records: records.slice(bodies.length), checkpoint: checkpoint(records) },
     clockOffsetMs: 12,
     requester: 'operator 7 (city)',
@@ -102,6 +103,7 @@ function checkpoint(records: readonly SegmentRecord[], signer: Signer = box): Si
     v: 1,
     site: 'north',
     box: 'box-1',
+    disk: 'disk-1',
     n: 5,
     prev: GENESIS,
     at: utc(T0 + 60_000),
@@ -132,12 +134,14 @@ test('a clip as delivered is authentic', async () => {
   expect(await verdict(file, JSON.stringify(sign(manifest)))).toBe('authentic');
 });
 
-test('without checkpoint or records it is authentic, but completeness is not proven', async () => {
+test('without a checkpoint it is authentic, but completeness is not proven until the anchor comes', async () => {
   const { file, manifest } = bundle();
   const { anchor: _anchor, ...unanchored } = manifest;
   expect(await verdict(file, sign(unanchored))).toBe('authentic_completeness_not_proven NOT_ANCHORED');
-  const bare = { ...unanchored, segments: manifest.segments.map(({ record: _r, ...s }) => s) };
-  expect(await verdict(file, sign(bare))).toBe('authentic_completeness_not_proven NOT_ANCHORED');
+  expect(await verdict(file, sign(unanchored), { anchor: manifest.anchor })).toBe('authentic');
+  expect(await verdict(file, sign(unanchored), { anchor: JSON.stringify(manifest.anchor) })).toBe('authentic');
+  const other = { ...unanchored, disk: 'disk-2' };
+  expect(await verdict(file, sign(other), { anchor: manifest.anchor })).toContain('not_proven');
 });
 
 test('every single-byte change of the file is found and placed', async () => {
@@ -247,7 +251,7 @@ test('records that contradict the manifest or each other, holes between the part
   expect(
     await verdict(
       file,
-      change((m) => (m.segments[1]!.record!.startMs += 1)),
+      change((m) => (m.segments[1]!.record.startMs += 1)),
     ),
   ).toContain('RECORD_MISMATCH');
   expect(

@@ -57,6 +57,7 @@ function deliver(file: PlannedFile): { bytes: Buffer; manifest: Manifest } {
         record,
       };
     }),
+    disk: rig.ring.diskId!,
     ...(file.anchor === undefined ? {} : { anchor: file.anchor }),
     ...{
       clockOffsetMs: null,

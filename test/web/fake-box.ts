@@ -378,6 +378,7 @@ export class FakeBox implements WebPorts {
     list: async () => this.clipList,
     get: async (id) => this.clipList.find((clip) => clip.id === id) ?? null,
     manifest: async () => null,
+    anchor: async () => null,
     open: async (grant: Grant) => {
       const chunks = async function* (loop: Loop) {
         yield loop.init;

@@ -38,6 +38,8 @@ export interface BoxView {
   refusedKey: string | null;
   agent: string | null;
   heartbeatAgeMs: number | null;
+  /** The newest signed statement of the box about its recordings, and the last one that did not fit. */
+  checkpoint: { n: number; receivedAt: number; problem: string | null } | null;
   cpu: number | null;
   mem: number | null;
   temp: number | null;

@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3';
 import type { EventEnvelope, Heartbeat, InfoMessage, StatusMessage } from '../../contract/messages.js';
 import type { Manifest, SignedManifest } from '../../contract/clip.js';
+import type { Anchor, Envelope } from '../../contract/evidence.js';
 
 /** Of one box, as the console shows it. */
 export interface BoxRecord {
@@ -32,6 +33,15 @@ export interface ClipRecord {
   deliveredAt: number | null;
 }
 
+export interface CheckpointRecord {
+  n: number;
+  /** Of the signed bytes: `prev` of the next one. */
+  sha256: string;
+  envelope: Envelope;
+  receivedAt: number;
+  problem: string | null;
+}
+
 const SCHEMA = `
 create table if not exists boxes (
   site text not null, box text not null, key text, refused_key text,
@@ -57,6 +67,14 @@ create table if not exists clips (
   envelope text not null, manifest text not null, state text not null, upload text, receipt text,
   announced_at integer not null, delivered_at integer
 ) strict, without rowid;
+-- Signed heads of a box's chains, as they came. 'problem': why this one does not follow the one before it.
+create table if not exists checkpoints (
+  site text not null, box text not null, disk text not null, n integer not null,
+  sha256 text not null, envelope text not null, received_at integer not null, problem text,
+  primary key (site, box, disk, n, sha256)
+) strict, without rowid;
+create index if not exists checkpoints_by_time on checkpoints (site, box, received_at);
+create table if not exists anchors (clip text primary key, anchor text not null) strict, without rowid;
 create index if not exists clips_by_time on clips (announced_at);
 `;
 
@@ -252,6 +270,49 @@ export class CenterDb {
     return row!;
   }
 
+  /** Runs `work` in one write. */
+  together<T>(work: () => T): T {
+    return this.#db.transaction(work)();
+  }
+
+  /** The n-th of a disk, or the newest. More than one: the box signed two stories. */
+  checkpoint(site: string, box: string, disk: string, n: number | null): CheckpointRecord | undefined {
+    const [row] = this.#all<CheckpointRow>(
+      `select * from checkpoints where site = :site and box = :box and disk = :disk and (:n is null or n = :n)
+       order by n desc, received_at limit 1`,
+      { site, box, disk, n },
+    );
+    return row === undefined ? undefined : toCheckpoint(row);
+  }
+
+  /** Newest first. */
+  checkpoints(site: string, box: string, limit: number): CheckpointRecord[] {
+    return this.#all<CheckpointRow>(
+      `select * from checkpoints where site = :site and box = :box order by received_at desc, n desc limit :limit`,
+      { site, box, limit },
+    ).map(toCheckpoint);
+  }
+
+  addCheckpoint(site: string, box: string, disk: string, record: CheckpointRecord): void {
+    this.#run(
+      `insert or ignore into checkpoints (site, box, disk, n, sha256, envelope, received_at, problem)
+       values (:site, :box, :disk, :n, :sha256, :envelope, :receivedAt, :problem)`,
+      { site, box, disk, ...record, envelope: JSON.stringify(record.envelope) },
+    );
+  }
+
+  anchor(clip: string): Anchor | undefined {
+    const [row] = this.#all<{ anchor: string }>('select anchor from anchors where clip = :clip', { clip });
+    return row === undefined ? undefined : (JSON.parse(row.anchor) as Anchor);
+  }
+
+  saveAnchor(clip: string, anchor: Anchor): void {
+    this.#run('insert or replace into anchors (clip, anchor) values (:clip, :anchor)', {
+      clip,
+      anchor: JSON.stringify(anchor),
+    });
+  }
+
   clip(clip: string): ClipRecord | undefined {
     const [row] = this.#all<ClipRow>('select * from clips where clip = :clip', { clip });
     return row === undefined ? undefined : toClip(row);
@@ -325,6 +386,18 @@ interface EventRow {
   time: string;
   received_at: number;
   data: string;
+}
+
+interface CheckpointRow {
+  n: number;
+  sha256: string;
+  envelope: string;
+  received_at: number;
+  problem: string | null;
+}
+
+function toCheckpoint({ n, sha256, envelope, received_at, problem }: CheckpointRow): CheckpointRecord {
+  return { n, sha256, envelope: JSON.parse(envelope) as Envelope, receivedAt: received_at, problem };
 }
 
 interface ClipRow {

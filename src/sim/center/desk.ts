@@ -4,7 +4,9 @@ import type { Clock } from '../../base/clock.js';
 import { BluelightError, errorMessage } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import {
+  anchorEventData,
   centerStatusTopic,
+  checkpointEventData,
   eventData,
   eventEnvelope,
   heartbeatMessage,
@@ -21,6 +23,7 @@ import { signJws } from '../../proof/jws.js';
 import type { Signer } from '../../proof/keys.js';
 import { jobMessage } from '../../contract/commands.js';
 import type { Arrival, CenterDb } from './db.js';
+import type { Proofs } from './proofs.js';
 import type { Outgoing, Requests } from './requests.js';
 
 export interface DeskOptions {
@@ -29,6 +32,7 @@ export interface DeskOptions {
   id: string;
   signer: Signer;
   db: CenterDb;
+  proofs: Proofs;
   requests: Requests;
   broker: { url: string; username?: string; password?: string };
   /** Something changed that the console shows. */
@@ -174,6 +178,19 @@ export class Desk {
     if (schema !== undefined) schema.parse(event.data);
     this.#arrived.push({ site, box, event, receivedAt: this.#o.clock.now() });
     this.#ackSoon(site, box);
+    this.#proof(site, box, event);
+  }
+
+  /** Kept apart from the events as well: to be handed out, and held against each other. */
+  #proof(site: string, box: string, { type, data }: EventEnvelope): void {
+    const { proofs, log } = this.#o;
+    if (type === 'bluelight.checkpoint') {
+      const { problem } = proofs.takeCheckpoint(site, box, checkpointEventData.parse(data).checkpoint);
+      if (problem !== null) log.error({ box: `${site}/${box}`, problem }, 'the checkpoints of a box do not follow');
+    } else if (type === 'bluelight.anchor') {
+      const { clip, anchor } = anchorEventData.parse(data);
+      proofs.takeAnchor(site, box, clip, anchor);
+    }
   }
 
   #send({ topic, text, retain, expiryS }: Outgoing): void {

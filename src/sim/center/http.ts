@@ -34,6 +34,9 @@ export interface Changes {
 }
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** A day of one box. */
+const MAX_CHECKPOINTS = 300;
+const SHOWN_CHECKPOINTS = 12;
 const PAGES: Record<string, [file: string, type: string]> = {
   '/': ['index.html', 'text/html; charset=utf-8'],
   '/style.css': ['style.css', 'text/css; charset=utf-8'],
@@ -125,6 +128,14 @@ function routes(o: HttpOptions, stop: AbortSignal): Hono {
     const clip = o.db.clip(c.req.param('clip'));
     return clip === undefined ? c.notFound() : c.json(clip.envelope);
   });
+  app.get('/clips/:clip/anchor.json', (c) => {
+    const anchor = o.db.anchor(c.req.param('clip'));
+    return anchor === undefined ? c.notFound() : c.json(anchor);
+  });
+  app.get('/checkpoints/:site/:box', (c) => {
+    const { site, box } = c.req.param();
+    return c.json({ checkpoints: o.db.checkpoints(site, box, MAX_CHECKPOINTS) });
+  });
   return app;
 }
 
@@ -144,7 +155,10 @@ function state(o: HttpOptions): ConsoleState {
     center: o.center,
     eventCount,
     duplicates,
-    boxes: o.db.boxes().map((box) => boxView(box, now, o.requests.policy(box.site, box.box))),
+    boxes: o.db.boxes().map((box) => {
+      const checkpoints = o.db.checkpoints(box.site, box.box, SHOWN_CHECKPOINTS);
+      return boxView(box, { checkpoints, policy: o.requests.policy(box.site, box.box) }, now);
+    }),
     operators: o.requests.operators(),
     jobs: o.requests.jobs(60).map(jobView),
     events: o.db.events({ limit: 100, type: 'bluelight.motion' }).map(eventView),

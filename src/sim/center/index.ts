@@ -7,16 +7,18 @@ import { BluelightError } from '../../base/errors.js';
 import { writeFileAtomic } from '../../base/files.js';
 import type { Log } from '../../base/log.js';
 import type { ClaimFile } from '../../contract/messages.js';
+import type { Anchor } from '../../contract/evidence.js';
 import { slug } from '../../contract/primitives.js';
 import { startBroker } from './broker.js';
-import { CenterDb, type BoxRecord, type ClipRecord, type StoredEvent } from './db.js';
+import { CenterDb, type BoxRecord, type CheckpointRecord, type ClipRecord, type StoredEvent } from './db.js';
 import { Desk } from './desk.js';
+import { Proofs } from './proofs.js';
 import { startHttp, type Changes } from './http.js';
 import { centerKeys } from './keys.js';
 import { proposalBody, requestBody, Requests, type JobRecord, type Operator, type RequestBody } from './requests.js';
 import { Uploads } from './uploads.js';
 
-export type { BoxRecord, ClipRecord, StoredEvent } from './db.js';
+export type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './db.js';
 export type { JobRecord, Operator, RequestBody } from './requests.js';
 
 export interface VirtualCenterOptions {
@@ -51,6 +53,8 @@ export interface VirtualCenter {
   /** Newest first. */
   clips(): ClipRecord[];
   events(limit?: number): StoredEvent[];
+  /** What a box signed of its chains, newest first, with what is wrong about it. */
+  checkpoints(site: string, box: string): CheckpointRecord[];
   counts(): { events: number; duplicates: number };
   /** Path of a delivered clip's file. */
   clipPath(clip: string): string | undefined;
@@ -104,7 +108,9 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
   });
   const own = { username: CENTER_USER, password: passwordOf(CENTER_USER) };
   const broker = options.broker ?? { url: `mqtt://${bracket(host)}:${embedded!.port}`, ...own };
-  const desk = new Desk({ clock, log, id, signer, db, requests, broker, changed });
+  const onAnchor = (clip: string, anchor: Anchor): void => uploads.keepAnchor(clip, anchor);
+  const proofs = new Proofs({ clock, db, onAnchor });
+  const desk = new Desk({ clock, log, id, signer, db, proofs, requests, broker, changed });
   if (embedded !== undefined) await desk.ready();
 
   const shown = bracket(options.publicHost ?? host);
@@ -126,6 +132,7 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
     boxes: () => db.boxes(),
     clips: () => db.clips(10_000),
     events: (limit = 10_000) => db.events({ limit }),
+    checkpoints: (site, box) => db.checkpoints(site, box, 10_000),
     counts: () => db.counts(),
     clipPath(clip) {
       const record = db.clip(clip);

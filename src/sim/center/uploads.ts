@@ -7,9 +7,11 @@ import { FileStore } from '@tus/file-store';
 import { Server } from '@tus/server';
 import type { Clock } from '../../base/clock.js';
 import { BluelightError, errorCode, toErrorData } from '../../base/errors.js';
+import { writeFileAtomic } from '../../base/files.js';
 import { ulid } from '../../base/ids.js';
 import type { Log } from '../../base/log.js';
 import { manifest as manifestSchema, signedManifest, type Manifest, type SignedManifest } from '../../contract/clip.js';
+import type { Anchor } from '../../contract/evidence.js';
 import { toUtc } from '../../contract/primitives.js';
 import { MANIFEST_TYPE, RECEIPT_TYPE, type ClipConfirmation, type DeliveryReceipt } from '../../contract/upload.js';
 import { openEnvelope } from '../../proof/dsse.js';
@@ -87,6 +89,13 @@ export class Uploads {
     if (known?.state === 'delivered') return this.#confirmation(known);
     await this.#save(known, manifest, envelope);
     return this.confirm(clipId);
+  }
+
+  /** Beside the delivered file, where `bluelight verify` looks for it. */
+  keepAnchor(clipId: string, anchor: Anchor): void {
+    const clip = this.#o.db.clip(clipId);
+    if (clip?.state !== 'delivered') return;
+    writeFileAtomic(this.path(clip).replace(/\.mp4$/, '.anchor.json'), `${JSON.stringify(anchor)}\n`);
   }
 
   /** @throws BluelightError UNKNOWN_CLIP */

@@ -1,12 +1,16 @@
 import type { BoxView, ClipView, EventView, JobView } from './console-state.js';
 import type { PolicyReported } from '../../contract/messages.js';
-import type { BoxRecord, ClipRecord, StoredEvent } from './db.js';
+import type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './db.js';
 import { openEnvelope } from '../../proof/dsse.js';
 import { toErrorData } from '../../base/errors.js';
 import type { JobRecord } from './requests.js';
 import { MANIFEST_TYPE } from '../../contract/upload.js';
 
-export function boxView(box: BoxRecord, now: number, policy: PolicyReported | null): BoxView {
+export function boxView(
+  box: BoxRecord,
+  { checkpoints, policy }: { checkpoints: readonly CheckpointRecord[]; policy: PolicyReported | null },
+  now: number,
+): BoxView {
   const beat = box.heartbeat;
   return {
     site: box.site,
@@ -19,6 +23,14 @@ export function boxView(box: BoxRecord, now: number, policy: PolicyReported | nu
     refusedKey: box.refusedKey,
     agent: box.info?.agent ?? null,
     heartbeatAgeMs: box.heartbeatAt === null ? null : Math.max(0, now - box.heartbeatAt),
+    checkpoint:
+      checkpoints[0] === undefined
+        ? null
+        : {
+            n: checkpoints[0].n,
+            receivedAt: checkpoints[0].receivedAt,
+            problem: checkpoints.find((one) => one.problem !== null)?.problem ?? null,
+          },
     cpu: beat?.cpu ?? null,
     mem: beat?.mem ?? null,
     temp: beat?.temp ?? null,

@@ -1,5 +1,6 @@
 import { BluelightError } from '../../base/errors.js';
 import { clip, signedManifest, type Clip } from '../../contract/clip.js';
+import { anchor } from '../../contract/evidence.js';
 import { clipsBody, makeClipBody } from '../../contract/http.js';
 import { clipParam } from '../params.js';
 import { footage, json, rangeOf, type Call, type Services, type Target } from '../route.js';
@@ -55,6 +56,24 @@ export const clipRoutes = [
       if (manifest !== null) return manifest;
       throw new BluelightError('NOT_FOUND', 'This clip has no manifest yet.', {
         fix: 'It is written when the clip is made; ask again in a moment.',
+        retryable: true,
+      });
+    },
+  }),
+  footage({
+    method: 'GET',
+    path: '/clips/{id}/anchor',
+    summary:
+      'What proves that nothing was left out, where it came after the manifest: records and a signed checkpoint.',
+    auth: 'session',
+    access: 'clip',
+    response: { status: 200, type: 'application/json', schema: anchor },
+    targets: clipTarget,
+    async handler({ ports }, call, grants) {
+      const found = await ports.clips.anchor(grants.one(), clipParam(call));
+      if (found !== null) return found;
+      throw new BluelightError('NOT_FOUND', 'Nothing came after the manifest of this clip.', {
+        fix: 'The manifest has its own checkpoint, or the next one comes within five minutes.',
         retryable: true,
       });
     },

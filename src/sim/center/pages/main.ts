@@ -59,6 +59,7 @@ function fillBox(card: HTMLElement, box: BoxView): void {
     ],
     ['Terms', box.policy === null ? null : terms(box.policy)],
     ['Agent', box.agent],
+    ['Checkpoint', box.checkpoint === null ? null : checkpoint(box.checkpoint)],
     ['Key', box.key],
     ['Refused key', box.refusedKey],
   ]);
@@ -81,6 +82,10 @@ function terms({ version, signed, enrolment, paused }: NonNullable<BoxView['poli
   if (paused) return 'paused by the owner';
   if (version === null) return `none (${enrolment})`;
   return `version ${version}, ${signed ? 'signed' : 'a file of the box'}, ${enrolment}`;
+}
+
+function checkpoint({ n, receivedAt, problem }: NonNullable<BoxView['checkpoint']>): string {
+  return `no. ${n} at ${time(receivedAt)}${problem === null ? ', each follows the one before' : `: ${problem}`}`;
 }
 
 function host(box: BoxView): string {
