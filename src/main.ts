@@ -22,6 +22,7 @@ import { EXPECTED_DISK, startRecording } from './recording.js';
 import { Footage } from './ring/footage.js';
 import type { Settings } from './settings/table.js';
 import { SiteAlarms } from './site-alarms.js';
+import { SiteZones } from './site-zones.js';
 import { SiteCameras } from './site-cameras.js';
 
 export interface AgentOptions {
@@ -99,6 +100,7 @@ async function compose(base: Base): Promise<Agent> {
     background,
     onEvent: (event) => events.tell({ type: 'camera_event', data: event }),
     viewOf: (camera) => alarms.viewOf(camera),
+    applyZones: (camera) => zones.apply(camera).catch((error: unknown) => log.error({ camera }, errorMessage(error))),
     onChanged(adopted) {
       alarms.keep(adopted);
       // The center hears of it with its next connection at the latest: no broker may hold up the recording.
@@ -127,6 +129,11 @@ async function compose(base: Base): Promise<Agent> {
     log,
   });
   closing.add('the gate', () => gate.close());
+  const timeZone = (): string => gate.terms.document?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zones = new SiteZones({ store, media: recording.media, timeZone });
+  gate.onChange(() => {
+    for (const { id } of cameras.adopted) background(zones.apply(id));
+  });
   const outside: Outside = new Outside({
     ...state,
     clock,
@@ -214,6 +221,7 @@ async function compose(base: Base): Promise<Agent> {
     events,
     reading,
     alarms,
+    zones,
   });
   alarms.start();
   await cameras.room.restore();

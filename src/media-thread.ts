@@ -118,6 +118,7 @@ function setCameras(cameras: IngestCamera[]): void {
 serve<MediaApi>(main, {
   setCameras,
   setView: ({ camera, view }) => (view === null ? motion?.acceptView(camera) : motion?.restoreView(camera, view)),
+  setZones: ({ camera, zones, timeZone }) => motion?.setZones(camera, zones, timeZone),
   loopDelay: (ms) => measureLoopDelay(clock, ms),
   refuse: (camera) => ingest.refuse(camera),
   admitted: ({ ask, admission }) => admissions.answer(ask, admission),

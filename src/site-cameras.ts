@@ -21,6 +21,8 @@ export interface SiteCamerasOptions {
   onChanged: (cameras: ReadonlySet<string>) => void;
   /** The view that a camera had when the agent ran last. */
   viewOf: (camera: string) => Promise<Uint8Array | null>;
+  /** Tells motion the zones of a camera. */
+  applyZones: (camera: string) => Promise<void>;
   /** What a camera's own sensors tell. */
   onEvent: (event: CameraEvent) => void;
 }
@@ -119,6 +121,7 @@ export class SiteCameras {
       if (this.#seen.has(camera)) continue;
       this.#seen.add(camera);
       const view = await this.#o.viewOf(camera);
+      await this.#o.applyZones(camera);
       if (view !== null) await this.#o.recording.media.setView({ camera, view });
     }
     for (const camera of this.#seen) if (!cameras.has(camera)) this.#seen.delete(camera);

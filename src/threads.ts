@@ -6,6 +6,7 @@ import type { Admission, IngestCamera, IngestStatus } from './ingest/ports.js';
 import type { LiveMessage } from './ingest/live.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { TimeRange } from './contract/primitives.js';
+import type { MotionZones } from './contract/zones.js';
 import type { Sight } from './motion/motion.js';
 import type { Asked } from './ring/footage.js';
 import type { ClipPlan, CoverageAnswer, Protection, RingLimits, RingStatus, TimelineEntry } from './ring/types.js';
@@ -28,6 +29,8 @@ export interface MediaApi {
   refuse(camera: string): void;
   /** The answer to note `admit`. */
   admitted(answer: { ask: number; admission: Admission }): void;
+  /** What of a camera's motion is told, from its next picture on. */
+  setZones(zones: { camera: string; zones: MotionZones; timeZone: string }): void;
   /** The view that a camera had before the agent was started, or null: the present one is right from now on. */
   setView(view: { camera: string; view: Uint8Array | null }): void;
   /** How late the thread answers, measured for so many ms. */

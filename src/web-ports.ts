@@ -14,6 +14,7 @@ import type { Gate } from './policy/gate.js';
 import type { Footage } from './ring/footage.js';
 import type { Recording } from './recording.js';
 import type { SiteAlarms } from './site-alarms.js';
+import type { SiteZones } from './site-zones.js';
 import type { Settings } from './settings/table.js';
 import type { LinkedAuditRow } from './store/audit-chain.js';
 import type { Store } from './store/client.js';
@@ -33,6 +34,7 @@ export interface WebPortsOptions {
   owner: OwnerPort;
   alarms: SiteAlarms;
   media: Recording['media'];
+  zones: SiteZones;
   reading: () => BoxReading;
   threads: WebPorts['threads'];
   log: Log;
@@ -72,6 +74,13 @@ export function webPorts(o: WebPortsOptions): WebPorts {
         await o.alarms.forgetView(camera);
         await o.media.setView({ camera, view: null });
         await gate.note(configNote(by, 'camera.accept_view', camera));
+      },
+    },
+    zones: {
+      get: (camera) => o.zones.get(camera),
+      async set(camera, zones, by) {
+        await o.zones.set(camera, zones);
+        await gate.note(configNote(by, 'camera.zones', camera));
       },
     },
     cameras: {

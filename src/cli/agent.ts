@@ -9,6 +9,7 @@ import { BluelightError, errorCode } from '../base/errors.js';
 export interface Agent {
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
+  put<T>(path: string, body: unknown): Promise<T>;
   delete<T>(path: string): Promise<T>;
   /** What a path answers, as it is. */
   text(path: string): Promise<string>;
@@ -33,6 +34,7 @@ export function connectAgent(socketPath: string): Agent {
   return {
     get: (path) => call('GET', path),
     post: (path, body) => call('POST', path, body),
+    put: (path, body) => call('PUT', path, body),
     delete: (path) => call('DELETE', path),
     async text(path) {
       const { status, text } = await exchange(socketPath, 'GET', `/api/v1${path}`, undefined);

@@ -12,6 +12,7 @@ import { addSimCommands } from './sim.js';
 import { addStatusCommand } from './status.js';
 import { addStillCommand } from './still.js';
 import { addVerifyCommand } from './verify.js';
+import { addZonesCommands } from './zones.js';
 import { VERSION } from '../version.js';
 import { DEFAULT_CONFIG, EXIT } from './context.js';
 
@@ -37,6 +38,7 @@ for (const add of [
   addStillCommand,
   addVerifyCommand,
   addMotionCommand,
+  addZonesCommands,
   addPolicyCommands,
   addSettingsCommand,
   addSimCommands,

@@ -13,6 +13,8 @@ export const weeklyHours = z.strictObject({
   to: minute,
 });
 
+export type WeeklyHours = z.infer<typeof weeklyHours>;
+
 const thousandth = z.number().int().min(0).max(1000);
 
 export const cameraTerms = z.strictObject({

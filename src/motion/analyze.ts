@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import { silentLog, type Log } from '../base/log.js';
 import type { Processes } from '../base/processes.js';
+import type { MotionZones } from '../contract/zones.js';
 import { accessUnitsOf, BoxReader, parseInit } from '../media/mp4.js';
 import { concatBytes } from '../media/nal.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
@@ -32,6 +33,8 @@ export interface AnalyzeOptions {
   path: string;
   /** Default: as live. */
   cadence?: Cadence;
+  /** What of the motion is told; schedules do not count. */
+  zones?: MotionZones;
   log?: Log;
 }
 
@@ -47,6 +50,7 @@ export async function analyzeFile(options: AnalyzeOptions): Promise<Analysis> {
   const watcher = new Watcher({
     decoders,
     cadence: options.cadence ?? 'adaptive',
+    wallTime: false,
     onIncident: ({ phase, incident }) => {
       if (phase !== 'end') return;
       const { start, end, decidedAt, score, reason } = incident;
@@ -54,6 +58,7 @@ export async function analyzeFile(options: AnalyzeOptions): Promise<Analysis> {
     },
     onFullRate: ({ from, to, reason }) => fullRate.push({ start: seconds(from), end: seconds(to), reason }),
   });
+  if (options.zones !== undefined) watcher.detector.zones.set(options.zones, 'UTC');
   let duration = 0;
   // How many pictures the decoder keeps back because it puts them in order; found out by waiting in vain once.
   let keepsBack = 0;

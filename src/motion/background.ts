@@ -98,6 +98,13 @@ export class Background {
     this.rawCount = n;
   }
 
+  /** Leaves out raw cells where `masked` is 1. */
+  mask(masked: Uint8Array): void {
+    let kept = 0;
+    for (let i = 0; i < this.rawCount; i++) if (masked[this.raw[i]!] !== 1) this.raw[kept++] = this.raw[i]!;
+    this.rawCount = kept;
+  }
+
   /** Takes the part of `diff` away that a moved camera explains, in raw cells; edges are forgiven more then. */
   unshift(ratio: Float32Array, shift: Shift): void {
     const { level, edge, diff, limit, raw } = this;

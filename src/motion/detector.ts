@@ -9,6 +9,7 @@ import { canFound } from './proof.js';
 import type { Track } from './track.js';
 import { Tracker } from './tracks.js';
 import { Weather } from './weather.js';
+import { ZoneMap } from './zones.js';
 
 const STEP = { share: 0.45, quietMs: 800 };
 /** From so many raw cells on it is worth to ask whether the camera has moved. */
@@ -42,6 +43,7 @@ export class Detector {
   readonly light = new LightTests();
   readonly weather = new Weather();
   readonly frame = new Float32Array(CELLS);
+  readonly zones = new ZoneMap();
   readonly #kind = new Uint8Array(CELLS);
   /** Rows with foreground. */
   readonly #busy = new Uint8Array(HEIGHT);
@@ -93,6 +95,7 @@ export class Detector {
     this.weather.observe(this.finder.blobs, seconds);
     this.tracker.update(this.finder, tMs, { found: tMs >= this.#quietUntil, least: this.weather.least });
     this.#settle(tMs);
+    this.zones.judge(this.tracker.tracks);
     this.#paint();
     this.background.learn(this.exposure, this.#kind, this.#busy, seconds, Math.max(0.4, age), stepping);
     this.#last = tMs;
@@ -105,6 +108,7 @@ export class Detector {
     exposure.estimate(frame, background.level, this.#covered);
     alignment.measureNoise(frame, background.level, exposure.ratio, this.#kind);
     background.compare(frame, exposure, alignment.noise);
+    if (this.zones.masked !== undefined) background.mask(this.zones.masked);
     if (background.rawCount > ALIGN_CELLS) {
       alignment.estimate(background.diff, background.level, exposure.ratio, this.#kind);
       if (alignment.shift.length > 0) background.unshift(exposure.ratio, alignment.shift);

@@ -41,7 +41,7 @@ export class Incidents {
     const notes: IncidentNote[] = [];
     if (this.#open !== undefined && tMs - this.#open.end > MERGE_MS && !goesOn(tracks, this.#open))
       notes.push(this.#close());
-    for (const track of tracks) if (track.confirmedAt !== undefined) this.#take(track, nowMs, notes);
+    for (const track of tracks) if (isTold(track)) this.#take(track, nowMs, notes);
     const open = this.#open;
     if (open !== undefined && tMs - this.#told >= UPDATE_MS && open.end >= tMs - MERGE_MS) {
       this.#sum(open);
@@ -64,14 +64,14 @@ export class Incidents {
     if (known === undefined) this.#passages.set(track.id, { first: track, last: track });
     let open = this.#open;
     if (open === undefined) {
-      const start = Math.max(track.first, this.#last);
+      const start = Math.max(track.toldFrom!, this.#last);
       open = this.#open = { start, decidedAt: nowMs, end: track.last, score: 0, reason: '', quickest: Infinity };
       this.#sum(open);
       this.#told = nowMs;
       this.#toldScore = open.score;
       notes.push({ phase: 'start', incident: { ...open } });
     }
-    open.start = Math.min(open.start, Math.max(track.first, this.#last));
+    open.start = Math.min(open.start, Math.max(track.toldFrom!, this.#last));
     open.end = Math.max(open.end, track.last);
   }
 
@@ -95,5 +95,10 @@ export class Incidents {
 
 /** A track that began in time continues the incident, even if it was confirmed only now. */
 function goesOn(tracks: readonly Track[], open: Incident): boolean {
-  return tracks.some((track) => track.confirmedAt !== undefined && track.first <= open.end + MERGE_MS);
+  return tracks.some((track) => isTold(track) && track.toldFrom! <= open.end + MERGE_MS);
+}
+
+/** An object for sure, and where it counts. */
+function isTold(track: Track): boolean {
+  return track.confirmedAt !== undefined && track.toldFrom !== undefined;
 }

@@ -3,6 +3,7 @@ import { ulid } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { Processes } from '../base/processes.js';
 import type { MotionEvent } from '../contract/motion.js';
+import type { MotionZones } from '../contract/zones.js';
 import { toUtc } from '../contract/primitives.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
 import { FfmpegDecoders } from './decoders.js';
@@ -50,6 +51,8 @@ export interface Motion {
   remove(camera: string): void;
   /** The view of the camera is as it should be from now on. */
   acceptView(camera: string): void;
+  /** What of its motion is told, from its next picture on. */
+  setZones(camera: string, zones: MotionZones, timeZone: string): void;
   /** The view that the camera had in an earlier life of the agent: it is held against that one. */
   restoreView(camera: string, view: Uint8Array): void;
   /** By camera: what was decoded and why. */
@@ -72,6 +75,7 @@ export function createMotion(options: MotionOptions): Motion {
   const decoders = new FfmpegDecoders(options);
   const cameras = new Map<string, Watched>();
   const views = new Map<string, Uint8Array>();
+  const zones = new Map<string, { config: MotionZones; timeZone: string }>();
   const stopSweep = clock.every(SWEEP_MS, () => {
     decoders.sweep();
     for (const [camera, watched] of cameras) tellView(camera, watched);
@@ -95,6 +99,8 @@ export function createMotion(options: MotionOptions): Motion {
     };
     const view = views.get(camera);
     if (view !== undefined) watched.watcher.truth.restore(view);
+    const kept = zones.get(camera);
+    if (kept !== undefined) watched.watcher.detector.zones.set(kept.config, kept.timeZone);
     cameras.set(camera, watched);
     return watched;
   };
@@ -129,6 +135,10 @@ export function createMotion(options: MotionOptions): Motion {
       if (watched === undefined) return;
       watched.viewAt = Number.NEGATIVE_INFINITY;
       watched.watcher.truth.accept();
+    },
+    setZones(camera, config, timeZone) {
+      zones.set(camera, { config, timeZone });
+      cameras.get(camera)?.watcher.detector.zones.set(config, timeZone);
     },
     restoreView: (camera, view) => void views.set(camera, view),
     idle: () => decoders.idle(),

@@ -34,6 +34,8 @@ export interface Track extends Box {
   /** Since when every observation was light; undefined when the last one was not. */
   lightSince: number | undefined;
   confirmedAt: number | undefined;
+  /** Since when it is where it is to be told; undefined: nowhere yet. */
+  toldFrom: number | undefined;
   /** How much of the cells stays the same from frame to frame (intersection over union), smoothed over 1.5 s. */
   steady: number;
   /** How often, net, it looked like something that has left. */
@@ -89,6 +91,7 @@ export function newTrack(id: number, blob: Blob, tMs: number): Track {
     bright: blob.sign,
     lightSince: blob.light ? tMs : undefined,
     confirmedAt: undefined,
+    toldFrom: undefined,
     steady: 0.5,
     restless: 0,
     ghost: 0,

@@ -37,6 +37,8 @@ export interface WatchStats {
 export interface WatcherOptions {
   decoders: Decoders;
   cadence: Cadence;
+  /** False: the pictures have no time of day, schedules do not count. */
+  wallTime?: boolean;
   onIncident: (note: IncidentNote, wallOf: (tMs: number) => number) => void;
   onTruth?: (note: TruthNote, wallOf: (tMs: number) => number) => void;
   onFullRate?: (span: { from: number; to: number; reason: Reason }) => void;
@@ -195,6 +197,7 @@ export class Watcher {
   }
 
   #step(gray: Uint8Array, t: number): void {
+    this.detector.zones.at(this.#options.wallTime === false ? undefined : t + this.#wallOffset);
     const { tracks } = this.detector.step(gray, t);
     this.#analysed = t;
     const offset = this.#wallOffset;

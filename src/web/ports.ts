@@ -22,6 +22,7 @@ import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
 import type { MotionEvent } from '../contract/motion.js';
 import type { AccessRequest, AuditEntry, Party, PolicyDocument } from '../contract/policy.js';
+import type { MotionZones } from '../contract/zones.js';
 import type { TimeRange } from '../contract/primitives.js';
 
 type Role = 'main' | 'sub';
@@ -41,6 +42,7 @@ export interface WebPorts {
   claim(file: ClaimFile): Promise<{ site: string; box: string; center: string }>;
   cameras: CamerasPort;
   alarms: AlarmsPort;
+  zones: ZonesPort;
   owner: OwnerPort;
   footage: FootagePort;
   live: LivePort;
@@ -81,6 +83,11 @@ export interface AlarmsPort {
   /** PNG; null if there is none any more. The alarm's camera is the grant's. */
   evidence(grant: Grant, id: string, which: 'before' | 'now'): Promise<Uint8Array | null>;
   acceptView(camera: string, by: Party): Promise<void>;
+}
+
+export interface ZonesPort {
+  get(camera: string): Promise<MotionZones>;
+  set(camera: string, zones: MotionZones, by: Party): Promise<void>;
 }
 
 /** Whole segments of one recording run of one stream, in order. One init: one MP4 file. */

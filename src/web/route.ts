@@ -94,7 +94,7 @@ export interface ResponseDoc {
 }
 
 interface Common {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below `/api/v1`, parameters in braces. */
   path: string;
   summary: string;

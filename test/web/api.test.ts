@@ -90,6 +90,8 @@ test('liveness is not open to the network', async () => {
 test('every route that shows footage asks the gate for its kind before it answers', async () => {
   const footage = ROUTES.filter((route) => route.access !== null);
   expect(footage.map((route) => `${route.path} ${route.access}`).sort()).toEqual([
+    '/alarms/{id}/before.png still',
+    '/alarms/{id}/now.png still',
     '/cameras/{id}/snapshot.jpg still',
     '/clips clip',
     '/clips timeline',

@@ -1,5 +1,6 @@
 import { BluelightError } from '../../src/base/errors.js';
 import type { Alarm } from '../../src/contract/alarm.js';
+import type { MotionZones } from '../../src/contract/zones.js';
 import type { Camera } from '../../src/contract/camera.js';
 import type { Clip } from '../../src/contract/clip.js';
 import type { Grant } from '../../src/contract/grant.js';
@@ -102,6 +103,12 @@ export class FakeBox implements WebPorts {
     list: () => this.alarmList,
     evidence: async () => STILL,
     acceptView: async (camera: string) => void this.accepted.push(camera),
+  };
+
+  readonly zoned = new Map<string, MotionZones>();
+  readonly zones = {
+    get: async (camera: string) => this.zoned.get(camera) ?? { zones: [], minimumSize: 0, hours: [] },
+    set: async (camera: string, zones: MotionZones) => void this.zoned.set(camera, zones),
   };
 
   claimed: unknown = null;

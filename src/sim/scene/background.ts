@@ -1,7 +1,7 @@
 import { Picture, rgb, shade, type Yuv } from './picture.js';
 import { placeNoise, Random } from './random.js';
 import type { View } from './view.js';
-import { ROADS } from './view.js';
+import { ROADS, SHOP } from './view.js';
 
 const ASPHALT = rgb(92, 93, 96);
 const PAVEMENT = rgb(158, 154, 146);
@@ -25,9 +25,10 @@ export class Background {
     readonly view: View,
     seed: number,
     night: boolean,
+    noise = night ? NOISE.night : NOISE.day,
   ) {
     const clean = paintGround(view, seed, night);
-    this.#copies = Array.from({ length: COPIES }, (_, i) => withNoise(clean, seed + 977 * i, night));
+    this.#copies = Array.from({ length: COPIES }, (_, i) => withNoise(clean, seed + 977 * i, noise));
   }
 
   /** Copies the empty view for a frame number over `picture`. */
@@ -68,6 +69,7 @@ function nightLight(view: View, column: number, row: number): number {
 }
 
 function colourAt(view: View, column: number, row: number, seed: number): Yuv {
+  if (view.place === 'shop') return shopColour(view, column, row, seed);
   const at = view.ground(column, row);
   if (at === undefined || at.z > ROADS.portal) return wallColour(view, column, row, seed);
   const { x, z } = at;
@@ -116,11 +118,10 @@ function wallColour(view: View, column: number, row: number, seed: number): Yuv 
   return inWindow ? GLASS : shade(wall, tone);
 }
 
-function withNoise(clean: Picture, seed: number, night: boolean): Picture {
+function withNoise(clean: Picture, seed: number, sigma: number): Picture {
   const noisy = new Picture(clean.width, clean.height);
   noisy.bytes.set(clean.bytes);
   const random = new Random(seed);
-  const sigma = night ? NOISE.night : NOISE.day;
   // A table of Gaussian values read from random places is as good as fresh ones here and ten times as fast.
   const table = Float32Array.from({ length: 16_384 }, () => {
     const radius = Math.sqrt(-2 * Math.log(1 - random.next()));
@@ -135,4 +136,28 @@ function withNoise(clean: Picture, seed: number, night: boolean): Picture {
     }
   }
   return noisy;
+}
+
+const TILE = rgb(186, 182, 172);
+const WALL = rgb(202, 198, 188);
+const GOODS = [rgb(176, 60, 48), rgb(60, 96, 150), rgb(210, 180, 70), rgb(90, 130, 84), rgb(224, 220, 210)];
+
+/** Tiles, and shelves with goods along the back wall. */
+function shopColour(view: View, column: number, row: number, seed: number): Yuv {
+  const at = view.ground(column, row);
+  if (at !== undefined && at.z < SHOP.wall) {
+    const joint = Math.abs(at.x * 2 - Math.round(at.x * 2)) < 0.05 || Math.abs(at.z * 2 - Math.round(at.z * 2)) < 0.05;
+    const worn =
+      1 + 0.05 * placeNoise(Math.floor(at.x * 2), Math.floor(at.z * 2), seed) + 0.03 * patch(at.x, at.z, seed);
+    return shade(TILE, joint ? worn * 0.8 : worn);
+  }
+  const metres = 1 / view.scale(SHOP.wall);
+  const x = (column - view.width / 2) * metres;
+  const height = (view.project(0, 0, SHOP.wall).y - row) * metres;
+  if (height > SHOP.wallHeight - 0.9)
+    return shade(WALL, 0.9 + 0.02 * placeNoise(Math.floor(x * 3), Math.floor(height * 3), seed));
+  const shelf = (height * 2) % 1 < 0.1;
+  if (shelf) return shade(STONE, 0.6);
+  const item = placeNoise(Math.floor(x * 5), Math.floor(height * 2), seed);
+  return shade(GOODS[Math.floor(((item + 1) / 2) * GOODS.length) % GOODS.length]!, 0.75 + 0.2 * item);
 }

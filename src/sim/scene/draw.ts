@@ -25,7 +25,8 @@ export interface Light {
 }
 
 export function drawObject(picture: Picture, view: View, object: SceneObject, pose: Pose, light: Light): void {
-  if (object.kind === 'person') drawPerson(picture, view, pose, lit(COLOURS[object.colour], light), light);
+  if (object.kind === 'person' || object.kind === 'visitor')
+    drawPerson(picture, view, pose, lit(COLOURS[object.colour], light), light);
   else drawVehicle(picture, view, pose, object.kind, lit(COLOURS[object.colour], light), light);
 }
 

@@ -1,5 +1,5 @@
-import { drive, walk, type Pavement, type Pose, type Route, type Side } from './route.js';
-import { ROADS } from './view.js';
+import { drive, Route, walk, type Pavement, type Pose, type Side } from './route.js';
+import { ROADS, type GroundPoint } from './view.js';
 
 export type VehicleKind = 'car' | 'van' | 'truck';
 export type ColourName = 'white' | 'black' | 'grey' | 'red' | 'blue' | 'green' | 'yellow';
@@ -24,7 +24,15 @@ export interface Person extends Moving {
   pavement: Pavement;
 }
 
-export type SceneObject = Vehicle | Person;
+/** Somebody who walks from point to point and stands still on the way. */
+export interface Visitor extends Moving {
+  kind: 'visitor';
+  points: GroundPoint[];
+  /** In order: after how many metres, and for how long. */
+  stops: { atM: number; seconds: number }[];
+}
+
+export type SceneObject = Vehicle | Person | Visitor;
 
 export interface Size {
   length: number;
@@ -37,16 +45,39 @@ export const SIZES: Record<SceneObject['kind'], Size> = {
   van: { length: 5.4, width: 2, height: 2.2 },
   truck: { length: 8, width: 2.4, height: 3.1 },
   person: { length: 0.5, width: 0.55, height: 1.75 },
+  visitor: { length: 0.5, width: 0.55, height: 1.75 },
 };
 
+/** Seconds from setting out to arriving. */
+export function durationOf(object: SceneObject, route: Route): number {
+  const standing = object.kind === 'visitor' ? object.stops.reduce((sum, stop) => sum + stop.seconds, 0) : 0;
+  return route.length / object.speed + standing;
+}
+
+/** Metres gone after so many seconds; whoever stands sways a little. */
+function distanceAt(object: SceneObject, seconds: number): number {
+  let left = seconds;
+  let gone = 0;
+  for (const stop of object.kind === 'visitor' ? object.stops : []) {
+    const walking = (stop.atM - gone) / object.speed;
+    if (left < walking) break;
+    gone = stop.atM;
+    if (left < walking + stop.seconds) return gone + 0.03 * Math.sin(1.3 * (left - walking));
+    left -= walking + stop.seconds;
+  }
+  return gone + left * object.speed;
+}
+
 export function routeOf(object: SceneObject): Route {
+  if (object.kind === 'visitor') return new Route(object.points);
   return object.kind === 'person' ? walk(object.pavement, object.from) : drive(object.from, object.to);
 }
 
 /** Where an object is at a second of the loop; undefined before it sets out and after it arrived. */
 export function poseAt(object: SceneObject, route: Route, seconds: number): Pose | undefined {
-  const distance = (seconds - object.startS) * object.speed;
-  if (distance < 0 || distance > route.length) return undefined;
+  if (seconds < object.startS) return undefined;
+  const distance = distanceAt(object, seconds - object.startS);
+  if (distance > route.length) return undefined;
   const pose = route.at(distance);
   // Under the bridge nothing is seen; a vehicle that half stands there is cut off by `boxCorners`.
   return pose.z - SIZES[object.kind].length / 2 > ROADS.portal ? undefined : pose;

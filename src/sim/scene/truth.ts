@@ -1,5 +1,5 @@
-import { footprint, poseAt, routeOf, SIZES, type SceneObject } from './objects.js';
-import { View } from './view.js';
+import { durationOf, footprint, poseAt, routeOf, SIZES, type SceneObject } from './objects.js';
+import { View, type Place } from './view.js';
 
 /** What really happens in the scene; seconds of the loop, boxes as shares of the picture `[x, y, w, h]`. */
 export interface SceneTruth {
@@ -27,31 +27,39 @@ const STEP_S = 0.1;
 const BOX_EVERY = 5;
 /** A sliver below this share of the picture's width or height counts as out of view. */
 const SLIVER = 0.006;
-/** Boxes do not depend on the size of the picture; any view does. */
-const VIEW = new View(1600, 900);
+/** Boxes do not depend on the size of the picture; any view of the place does. */
+const VIEWS: Record<Place, View> = {
+  intersection: new View(1600, 900),
+  shop: new View(1600, 900, 'shop'),
+};
 
 /** The box around an object, clipped to the picture; undefined when it is out of view. */
-export function boxAt(object: SceneObject, seconds: number): [number, number, number, number] | undefined {
+export function boxAt(
+  object: SceneObject,
+  seconds: number,
+  place: Place = 'intersection',
+): [number, number, number, number] | undefined {
+  const view = VIEWS[place];
   const pose = poseAt(object, routeOf(object), seconds);
   if (pose === undefined) return undefined;
   const size = SIZES[object.kind];
-  const points = footprint(pose, size).flatMap((c) => [VIEW.project(c.x, 0, c.z), VIEW.project(c.x, size.height, c.z)]);
+  const points = footprint(pose, size).flatMap((c) => [view.project(c.x, 0, c.z), view.project(c.x, size.height, c.z)]);
   const clip = (value: number, limit: number): number => Math.min(1, Math.max(0, value / limit));
-  const left = clip(Math.min(...points.map((p) => p.x)), VIEW.width);
-  const right = clip(Math.max(...points.map((p) => p.x)), VIEW.width);
-  const top = clip(Math.min(...points.map((p) => p.y)), VIEW.height);
-  const bottom = clip(Math.max(...points.map((p) => p.y)), VIEW.height);
+  const left = clip(Math.min(...points.map((p) => p.x)), view.width);
+  const right = clip(Math.max(...points.map((p) => p.x)), view.width);
+  const top = clip(Math.min(...points.map((p) => p.y)), view.height);
+  const bottom = clip(Math.max(...points.map((p) => p.y)), view.height);
   if (right - left < SLIVER || bottom - top < SLIVER) return undefined;
   return [left, top, right - left, bottom - top];
 }
 
 /** Undefined if the object never comes into view. */
-export function objectTruth(object: SceneObject): ObjectTruth | undefined {
+export function objectTruth(object: SceneObject, place: Place = 'intersection'): ObjectTruth | undefined {
   const seen: ObjectTruth['boxes'] = [];
-  const duration = routeOf(object).length / object.speed;
+  const duration = durationOf(object, routeOf(object));
   for (let i = 0; i * STEP_S <= duration; i++) {
     const t = round(object.startS + i * STEP_S);
-    const box = boxAt(object, t);
+    const box = boxAt(object, t, place);
     if (box !== undefined) seen.push({ t, box: box.map((v) => Math.round(v * 1e4) / 1e4) as typeof box });
   }
   const first = seen[0];

@@ -1,3 +1,4 @@
+import { zoneRoutes } from './zones.js';
 import type { Route } from '../route.js';
 import { alarmRoutes } from './alarms.js';
 import { boxRoutes } from './box.js';
@@ -14,6 +15,7 @@ export const ROUTES: readonly Route[] = [
   ...boxRoutes,
   ...cameraRoutes,
   ...alarmRoutes,
+  ...zoneRoutes,
   ...footageRoutes,
   ...stillRoutes,
   ...clipRoutes,
