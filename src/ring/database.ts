@@ -1,5 +1,6 @@
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import Database from 'better-sqlite3';
 import { BluelightError } from '../base/errors.js';
 import { Sql } from '../store/sql.js';
@@ -36,10 +37,13 @@ function isEmpty(db: Database.Database): boolean {
   return db.prepare('select count(*) from sqlite_schema').pluck().get() === 0;
 }
 
+function readSchema(): string {
+  return readFileSync(new URL('./schema.sql', import.meta.url), 'utf8');
+}
+
 function createSchema(db: Database.Database, diskId: string): void {
-  const schema = readFileSync(new URL('./schema.sql', import.meta.url), 'utf8');
   db.transaction(() => {
-    db.exec(schema);
+    db.exec(readSchema());
     db.prepare(
       'insert into state (id, disk_uuid, journal_number, journal_offset_bytes, next_ordinal) values (1, ?, 1, 0, 1)',
     ).run(diskId);
@@ -57,8 +61,24 @@ function checkOurs(db: Database.Database, diskId: string): void {
       fix: 'install the newer version again',
     });
   }
+  // One flipped bit in the name of a column, and every query would read something else or fail.
+  if (!isDeepStrictEqual(tablesOf(db), expectedTables())) throw damaged('its tables are not those of a ring');
   const owner = db.prepare('select disk_uuid from state').pluck().get();
   if (owner !== diskId) throw damaged(`it belongs to disk ${String(owner)}`);
+}
+
+function tablesOf(db: Database.Database): unknown[] {
+  return db.prepare('select type, name, tbl_name, sql from sqlite_schema order by type, name').all();
+}
+
+function expectedTables(): unknown[] {
+  const fresh = new Database(':memory:');
+  try {
+    fresh.exec(readSchema());
+    return tablesOf(fresh);
+  } finally {
+    fresh.close();
+  }
 }
 
 function damaged(why: string): BluelightError {
