@@ -119,11 +119,13 @@ export function fillRing(options: {
   journal.close();
   db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
+  // What is measured next must not wait for what was written here.
+  execFileSync('sync');
   return { directory, streams, startMs, perStream };
 }
 
 /** Blocks as a recording takes them, without writing gigabytes: what unlink has to give back is the same. */
-function allocate(paths: readonly string[], bytes: number): void {
+export function allocate(paths: readonly string[], bytes: number): void {
   for (const directory of new Set(paths.map(dirname))) mkdirSync(directory, { recursive: true });
   const code =
     'import os,sys\nfor p in sys.stdin.read().split("\\n"):\n  if p:\n    f=os.open(p,os.O_CREAT|os.O_WRONLY,0o600); os.posix_fallocate(f,0,int(sys.argv[1])); os.close(f)';
