@@ -10,18 +10,29 @@ import { segmentId, seqOf } from './layout.js';
 import type { Protections } from './protections.js';
 import { toRanges } from './ranges.js';
 import { removeGarbage } from './recovery.js';
-import { planRetention, type Candidate, type RetentionNow, type RetentionPlan, type StreamStock } from './retention.js';
+import {
+  planRetention,
+  planThinning,
+  type Candidate,
+  type RetentionNow,
+  type RetentionPlan,
+  type StreamStock,
+} from './retention.js';
 import { endMs, ticksToMs, type CandidateRow, type StreamRow } from './tables.js';
 import type { RingLimits } from './types.js';
 
 /** Segments per stream that one plan looks at. */
 const WINDOW = 64;
+/** The same for thinning out: forty times as many as are recorded from one time to the next. */
+const THIN_WINDOW = 256;
 
 /** Reads what could be deleted, lets `planRetention` decide and carries it out. */
 export class Evictor {
   readonly #core: Core;
   readonly #protections: Protections;
   readonly #signer: Signer | undefined;
+  /** By main stream: up to here the tier of originals has decided. Begins anew with each start. */
+  readonly #thinnedTo = new Map<string, number>();
 
   constructor(core: Core, protections: Protections, signer: Signer | undefined) {
     this.#core = core;
@@ -53,6 +64,29 @@ export class Evictor {
     const corrected = this.#correctedRuns();
     const stocks = this.#core.tables.streams().map((stream) => this.#stock(stream, corrected));
     return planRetention(stocks, limits, now);
+  }
+
+  /** Gives up originals without motion that are past the first tier: a part at each call. Returns the bytes freed. */
+  thin(originalsMs: number, trustedMs: number, atMs: number): number {
+    const corrected = this.#correctedRuns();
+    const mains = this.#core.tables.streams().filter((stream) => splitStream(stream.name)[1] === 'main');
+    const evict = mains.flatMap((stream) => {
+      const from = this.#thinnedTo.get(stream.name) ?? 0;
+      const rows = this.#core.tables.candidates(stream.id, segmentId(stream.id, from + 1), THIN_WINDOW);
+      const plan = planThinning(this.#stockOf(stream, rows, THIN_WINDOW, corrected), originalsMs, trustedMs);
+      if (plan.lookedTo !== undefined) this.#thinnedTo.set(stream.name, plan.lookedTo);
+      return plan.evict;
+    });
+    this.execute({ evict }, atMs);
+    return evict.reduce((sum, one) => sum + one.storedBytes, 0);
+  }
+
+  /** What was held may be thinned out now. */
+  released(fromSeq: ReadonlyMap<string, number>): void {
+    for (const [stream, seq] of fromSeq) {
+      const at = this.#thinnedTo.get(stream);
+      if (at !== undefined && at >= seq) this.#thinnedTo.set(stream, seq - 1);
+    }
   }
 
   /** Journal with the signed prune records, then garbage rows, unlink, directory, rows away. */
@@ -103,8 +137,16 @@ export class Evictor {
   }
 
   #stock(stream: StreamRow, corrected: ReadonlyMap<number, number>): StreamStock {
+    return this.#stockOf(stream, this.#window(stream), WINDOW, corrected);
+  }
+
+  #stockOf(
+    stream: StreamRow,
+    rows: readonly CandidateRow[],
+    window: number,
+    corrected: ReadonlyMap<number, number>,
+  ): StreamStock {
     const [camera, role] = splitStream(stream.name);
-    const rows = this.#window(stream);
     const inits = new Map<number, number>();
     const candidates = rows.map((row): Candidate => {
       const init = inits.get(row.init_id) ?? this.#core.tables.initLength(row.init_id);
@@ -127,8 +169,21 @@ export class Evictor {
       role,
       durationMs: stream.duration_ms,
       candidates,
-      complete: rows.length < WINDOW,
+      complete: rows.length < window,
+      ...this.#nextTrusted(stream, candidates, rows, window),
     };
+  }
+
+  /** Asked only when the newest candidate does not know its own time and others follow. */
+  #nextTrusted(
+    stream: StreamRow,
+    candidates: readonly Candidate[],
+    rows: readonly CandidateRow[],
+    window: number,
+  ): { nextTrustedMs?: number } {
+    if (rows.length < window || candidates.at(-1)?.trusted !== false) return {};
+    const nextTrustedMs = this.#core.tables.trustedAfter(stream.id, rows.at(-1)!.id);
+    return nextTrustedMs === undefined ? {} : { nextTrustedMs };
   }
 
   /** The oldest segments that are not protected: protected ranges are stepped over, however long they are. */

@@ -22,7 +22,8 @@ export class Protections {
     return this.#list !== undefined;
   }
 
-  set(list: readonly Protection[], tables: Tables): void {
+  /** @returns by stream, where the oldest begins that an item covered which is not in the list any more */
+  set(list: readonly Protection[], tables: Tables): ReadonlyMap<string, number> {
     this.remember(list);
     const known = this.#covered;
     this.#covered = new Map();
@@ -30,6 +31,7 @@ export class Protections {
       const key = JSON.stringify([item.camera, item.role, item.fromMs, item.toMs]);
       this.#covered.set(key, known.get(key) ?? { item, ranges: rangesOf(item, tables) });
     }
+    return oldestOf([...known].filter(([key]) => !this.#covered.has(key)).map(([, covered]) => covered));
   }
 
   /** While no disk is open: `refresh` follows when there is one. */
@@ -67,6 +69,14 @@ export class Protections {
     }
     return undefined;
   }
+}
+
+function oldestOf(gone: readonly Covered[]): Map<string, number> {
+  const oldest = new Map<string, number>();
+  for (const [stream, ranges] of gone.flatMap(({ ranges }) => [...ranges])) {
+    for (const [from] of ranges) oldest.set(stream, Math.min(from, oldest.get(stream) ?? from));
+  }
+  return oldest;
 }
 
 function concerns(item: Protection, stream: string): boolean {

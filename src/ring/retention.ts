@@ -25,6 +25,8 @@ export interface StreamStock {
   candidates: Candidate[];
   /** There are no further segments behind the candidates. */
   complete: boolean;
+  /** Start of the first segment behind the candidates whose time is trusted; absent: there is none. */
+  nextTrustedMs?: number;
 }
 
 export interface RetentionNow {
@@ -97,31 +99,48 @@ function withoutEvicted(stock: StreamStock, gone: readonly Eviction[]): StreamSt
 
 function planAge(stock: StreamStock, limits: RingLimits, trustedMs: number | null): Eviction[] {
   if (trustedMs === null) return [];
-  const evict: Eviction[] = [];
-  let boundMs = Number.POSITIVE_INFINITY;
-  // From the newest to the oldest: a segment without trusted time is at least as old as the next trusted one after it.
-  for (const c of [...stock.candidates].reverse()) {
-    if (c.trusted) boundMs = c.startMs;
-    const endMs = c.trusted ? c.endMs : boundMs;
-    const why = tooOld(stock, c, trustedMs - endMs, limits);
-    if (why !== undefined && !c.protected) {
-      evict.push({ stream: stock.stream, seq: c.seq, storedBytes: c.storedBytes, why });
-    }
-  }
-  return evict.reverse();
+  const ages = agesOf(stock, trustedMs);
+  return stock.candidates.flatMap((c, i) => {
+    const why = tooOld(stock.camera, ages[i]!, limits);
+    if (why === undefined || c.protected) return [];
+    return [{ stream: stock.stream, seq: c.seq, storedBytes: c.storedBytes, why }];
+  });
 }
 
-function tooOld(
-  stock: StreamStock,
-  segment: Candidate,
-  ageMs: number,
-  limits: RingLimits,
-): 'retention' | 'maximum' | undefined {
-  if (ageMs > (limits.maximumMs[stock.camera] ?? Number.POSITIVE_INFINITY)) return 'maximum';
-  if (limits.keepMs !== null && ageMs > limits.keepMs) return 'retention';
-  const original = stock.role === 'main' && !segment.motion;
-  if (limits.originalsMs !== null && original && ageMs > limits.originalsMs) return 'retention';
-  return undefined;
+/** At least so old is each candidate: one without trusted time is as old as the next trusted one after it. */
+function agesOf(stock: Pick<StreamStock, 'candidates' | 'nextTrustedMs'>, trustedMs: number): number[] {
+  const ages: number[] = [];
+  let boundMs = stock.nextTrustedMs ?? Number.POSITIVE_INFINITY;
+  for (const c of [...stock.candidates].reverse()) {
+    if (c.trusted) boundMs = c.startMs;
+    ages.push(trustedMs - (c.trusted ? c.endMs : boundMs));
+  }
+  return ages.reverse();
+}
+
+function tooOld(camera: string, ageMs: number, limits: RingLimits): 'retention' | 'maximum' | undefined {
+  if (ageMs > (limits.maximumMs[camera] ?? Number.POSITIVE_INFINITY)) return 'maximum';
+  return limits.keepMs !== null && ageMs > limits.keepMs ? 'retention' : undefined;
+}
+
+/**
+ * Which originals without motion the first tier gives up. What has motion stays behind, so this goes on from where it
+ * ended and not from the oldest.
+ * @param stock the segments behind the one where the last plan ended
+ * @returns `lookedTo`: everything up to this sequence number is decided; undefined: nothing was old enough
+ */
+export function planThinning(
+  stock: Pick<StreamStock, 'stream' | 'candidates' | 'nextTrustedMs'>,
+  originalsMs: number,
+  trustedMs: number,
+): { evict: Eviction[]; lookedTo: number | undefined } {
+  const ages = agesOf(stock, trustedMs);
+  const young = ages.findIndex((ageMs) => ageMs <= originalsMs);
+  const old = young === -1 ? stock.candidates : stock.candidates.slice(0, young);
+  const evict = old
+    .filter((c) => !c.motion && !c.protected)
+    .map((c) => ({ stream: stock.stream, seq: c.seq, storedBytes: c.storedBytes, why: 'retention' as const }));
+  return { evict, lookedTo: old.at(-1)?.seq };
 }
 
 /** Takes the oldest segment over all streams again and again, from streams that are above the floor. */

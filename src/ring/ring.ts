@@ -135,7 +135,7 @@ export class Ring implements RecorderHost {
   /** Holds and leases as a whole. Until the first call nothing closed is evicted. */
   setProtections(list: readonly Protection[]): void {
     this.#guard(undefined, () => {
-      if (this.#core !== undefined) this.#protections.set(list, this.#core.tables);
+      if (this.#core !== undefined) this.#space?.released(this.#protections.set(list, this.#core.tables));
       else this.#protections.remember(list);
     });
   }

@@ -37,9 +37,7 @@ create table streams (
   stored_bytes integer not null default 0,
   duration_ms integer not null default 0,
   -- The longest segment ever: how far before a moment a segment that covers it can have begun.
-  longest_ms integer not null default 0,
-  -- Tiered retention has looked at every segment up to this sequence number.
-  tiered_seq integer not null default 0
+  longest_ms integer not null default 0
 ) strict;
 
 -- ftyp + moov, once per content.

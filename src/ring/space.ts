@@ -92,10 +92,22 @@ export class Space {
     const short = this.#short(limits, this.#slack(limits) / 2);
     const ageDue = now >= this.#nextAge;
     if (ageDue) this.#nextAge = now + AGE_RULES_MS;
+    if (ageDue) this.#thin(limits, trustedMs);
     if (short > 0) this.#evict(short + this.#slack(limits) / 2, limits, trustedMs);
     else if (ageDue) this.#evict(0, limits, trustedMs);
     if (this.#short(limits, this.#slack(limits) / 4) <= 0) this.nothingLeft = false;
     this.#parts.ballast.ensure(this.#freeBytes - this.#writtenSinceSample - limits.reserveBytes / 2);
+  }
+
+  /** Holds and leases that are over: by stream, where the oldest footage begins that they covered. */
+  released(fromSeq: ReadonlyMap<string, number>): void {
+    this.#parts.evictor.released(fromSeq);
+  }
+
+  #thin({ originalsMs }: RingLimits, trustedMs: number | null): void {
+    const { evictor, protections, options } = this.#parts;
+    if (originalsMs === null || trustedMs === null || !protections.seen) return;
+    if (evictor.thin(originalsMs, trustedMs, options.clock.now()) > 0) this.#sample();
   }
 
   #evict(needBytes: number, limits: RingLimits, trustedMs: number | null): void {

@@ -19,7 +19,6 @@ export interface StreamRow {
   stored_bytes: number;
   duration_ms: number;
   longest_ms: number;
-  tiered_seq: number;
 }
 
 export interface SegmentRow {
@@ -261,6 +260,14 @@ export class Tables {
        from segments where id >= :from and id < :end and state in (1, 3) order by id limit :limit`,
       { from: Math.max(fromId, segmentId(streamNumber, 0)), end: segmentId(streamNumber + 1, 0), limit },
     );
+  }
+
+  /** Start of the first settled segment behind an id that was recorded by a trusted clock. */
+  trustedAfter(streamNumber: number, id: number): number | undefined {
+    return this.sql.one<{ start_ms: number }>(
+      `select start_ms from segments where id > :id and id < :end and state in (1, 3) and clock = 2 order by id limit 1`,
+      { id, end: segmentId(streamNumber + 1, 0) },
+    )?.start_ms;
   }
 
   newest(streamNumber: number): SegmentRow | undefined {

@@ -9,7 +9,7 @@ import { preAuthEncoding } from '../../src/proof/dsse.js';
 import { publicKeyFromText, signerFromKey, verifyEd25519 } from '../../src/proof/keys.js';
 import { realDiskIo } from '../../src/ring/disk-io.js';
 import type { EntryOf, JournalEntry } from '../../src/ring/journal-entry.js';
-import { planRetention, type Candidate, type StreamStock } from '../../src/ring/retention.js';
+import { planRetention, planThinning, type Candidate, type StreamStock } from '../../src/ring/retention.js';
 import { checkClosed, limits, Rig, WIDE } from './support/rig.js';
 
 const DAY = 86_400_000;
@@ -99,11 +99,26 @@ describe('planRetention', () => {
         `a.${role}`,
         [40, 20, 8, 1].map((days, i) => candidate({ seq: i + 1, startMs: 100 * DAY - days * DAY, motion: i === 1 })),
       );
-    const rules = limits({ originalsMs: 7 * DAY, keepMs: 30 * DAY });
+    const thinned = planThinning(of('main'), 7 * DAY, 100 * DAY);
+    expect({ seqs: thinned.evict.map((e) => e.seq), to: thinned.lookedTo }).toEqual({ seqs: [1, 3], to: 3 });
+    const rules = limits({ keepMs: 30 * DAY });
     const now = need(0, 100 * DAY);
-    expect(seqs(planRetention([of('main'), of('sub')], rules, now))).toEqual(['a.main 1', 'a.main 3', 'a.sub 1']);
+    expect(seqs(planRetention([of('main'), of('sub')], rules, now))).toEqual(['a.main 1', 'a.sub 1']);
     const maximum = limits({ ...rules, maximumMs: { a: 5 * DAY } });
     expect(planRetention([of('sub')], maximum, now).evict.map((e) => e.why)).toEqual(['maximum', 'maximum', 'maximum']);
+  });
+
+  test('thinning stops at what is young or has no known age, and steps over what is held', () => {
+    const one = stock('a.main', [
+      candidate({ seq: 1, startMs: 0, protected: true }),
+      candidate({ seq: 2, startMs: DAY, trusted: false }),
+      candidate({ seq: 3, startMs: 2 * DAY }),
+      candidate({ seq: 4, startMs: 0, trusted: false }),
+    ]);
+    const plan = planThinning(one, 7 * DAY, 20 * DAY);
+    expect({ seqs: plan.evict.map((e) => e.seq), to: plan.lookedTo }).toEqual({ seqs: [2, 3], to: 3 });
+    const bounded = planThinning({ ...one, nextTrustedMs: 3 * DAY }, 7 * DAY, 20 * DAY);
+    expect({ seqs: bounded.evict.map((e) => e.seq), to: bounded.lookedTo }).toEqual({ seqs: [2, 3, 4], to: 4 });
   });
 
   test('age needs trusted time: none now, none then, or one that lies between trusted neighbours', () => {
@@ -244,6 +259,65 @@ test('foreign data on the disk: the ring shrinks to leave the reserve', () => {
   expect(rig.files().length).toBeLessThan(before);
   expect(rig.ring.status().state).toBe('ok');
   expect(rig.ring.status().freeBytes).toBeGreaterThanOrEqual(1e6);
+});
+
+test('originals without motion go after the first tier, also behind many with motion and once a hold on them ends', () => {
+  const MINUTE = 60_000;
+  const rules = limits({ originalsMs: 30 * MINUTE, keepMs: 120 * MINUTE });
+  rig = new Rig({ limits: rules }).open();
+  rig.ring.setProtections([]);
+  const start = rig.clock.wall;
+  rig.begin('a.main');
+  rig.begin('a.sub');
+  // More segments with motion than one look takes in.
+  for (let i = 0; i < 10; i++) {
+    rig.record(300);
+    rig.ring.markMotion('a', rig.clock.wall - 299_000, rig.clock.wall - 1_000);
+  }
+  const held = { id: 'h', kind: 'hold' as const, camera: 'a', fromMs: start + 3_120_000, toMs: start + 3_140_000 };
+  rig.record(300);
+  rig.ring.setProtections([held]);
+  rig.end('a.main');
+  rig.end('a.sub');
+  const age = (minutes: number): void => {
+    for (let i = 0; i < minutes; i++) {
+      rig.clock.pass(MINUTE);
+      rig.ring.tick();
+    }
+  };
+  const kept = (stream: string): number[] =>
+    rig.ring.plan(stream, 0, 4e12).files.flatMap((f) => f.segments.map((s) => s.seq));
+  age(40);
+  const motion = Array.from({ length: 300 }, (_, i) => i + 1);
+  expect(kept('a.main')).toEqual([...motion, 313, 314]);
+  expect(kept('a.sub')).toHaveLength(330);
+  rig.ring.setProtections([]);
+  age(2);
+  expect(kept('a.main')).toEqual(motion);
+  expect(rig.ring.coverage('a.main', start, rig.clock.wall).gaps[0]).toMatchObject({ reason: 'overwritten' });
+  age(140);
+  expect([kept('a.main'), kept('a.sub')]).toEqual([[], []]);
+});
+
+test('the legal maximum is kept also when thousands of segments lack a trusted time', () => {
+  const MINUTE = 60_000;
+  rig = new Rig({ limits: limits({ maximumMs: { a: 60 * MINUTE } }) }).open();
+  rig.trust = 'rtc';
+  rig.ring.setProtections([]);
+  rig.begin('a.main');
+  rig.record(1_500);
+  // Another boot: what this one said of its time stays doubtful for ever.
+  rig.restart({ bootId: 'boot-2' });
+  rig.ring.setProtections([]);
+  rig.trust = 'ntp';
+  rig.begin('a.main');
+  rig.record(60);
+  rig.end('a.main');
+  for (let i = 0; i < 70; i++) {
+    rig.clock.pass(MINUTE);
+    rig.ring.tick();
+  }
+  expect(rig.files()).toHaveLength(0);
 });
 
 test('every deletion leaves a signed record from which the chain goes on, checkable without the agent', () => {
