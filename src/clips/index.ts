@@ -270,6 +270,8 @@ class Engine implements Clips {
     const prepared = await prepare(this.#prepare, clip, who, this.#stop.signal);
     if (prepared.do !== 'ready') throw notReady(prepared);
     const { grant, file, sha256, manifest } = prepared;
+    // Whoever gets the file can get its manifest, also before its turn to be sent.
+    if (clip.manifest === null) await this.#o.table.update({ id, change: described(prepared) });
     const finished = (bytes: number): Promise<void> => {
       const outcome = bytes === file.bytes ? 'done' : 'failed';
       return this.#o.gate.finished(grant, { outcome, bytes, why: `clip ${id} read by a person` });
