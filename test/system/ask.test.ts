@@ -137,7 +137,7 @@ async function kept(port: number, topic: string): Promise<string> {
 }
 
 /** As the owner's page does it: her login, her own picture of the middle of what is asked. */
-async function ownersStill({ page }: { page: string }, ask: Ask): Promise<string | undefined> {
+async function ownersStill({ page }: { page: string }, ask: Ask): Promise<string> {
   const port = Number(new URL(page).port);
   const login = await http({ port }, 'POST', '/api/v1/login', { body: { code: PASSPHRASE, as: 'token' } });
   const { token } = login.json() as { token: string };
@@ -145,5 +145,5 @@ async function ownersStill({ page }: { page: string }, ask: Ask): Promise<string
   const still = await http({ port }, 'GET', `/api/v1/cameras/${ask.camera}/snapshot.jpg?role=sub&at=${at}`, {
     headers: { authorization: `Bearer ${token}` },
   });
-  return still.headers['content-type'];
+  return String(still.headers['content-type']);
 }
