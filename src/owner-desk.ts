@@ -114,6 +114,8 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
     },
     async optOut({ reason, recordings }, passphrase, by) {
       await ownersWord(by, passphrase);
+      // Before anything of the exit is done: it must not stop half way.
+      if (recordings === 'erase') throw cannotErase();
       return optOut(exit, by, { reason, recordings });
     },
     technicianUntil: () => gate.technicianUntil(),
