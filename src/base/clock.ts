@@ -9,19 +9,16 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms`; rejects with AbortError as soon as `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /**
-   * Runs `fn` every `ms` until the returned function is called; the first time may come earlier. An async `fn` is never
-   * run twice at the same time.
-   */
+  /** Runs `fn` every `ms` until the returned function is called. An async `fn` is never run twice at the same time. */
   every(ms: number, fn: () => void | Promise<void>): () => void;
 }
 
 /** The real clock. `onError` gets what a periodic function throws, so that nothing is swallowed. */
 export function systemClock(onError: (error: unknown) => void = rethrow): Clock {
-  const beats = new Map<number, Beat>();
   return {
     now: () => Date.now(),
-    monotonic,
+    // process.hrtime is CLOCK_MONOTONIC on Linux: the same origin in every thread and process of one boot.
+    monotonic: () => Number(process.hrtime.bigint() / 1000n) / 1000,
     sleep: (ms, signal) => delay(ms, undefined, { signal }),
     every(ms, fn) {
       let busy = false;
@@ -36,52 +33,10 @@ export function systemClock(onError: (error: unknown) => void = rethrow): Clock 
           busy = false;
         }
       };
-      const beat = beats.get(ms) ?? new Beat(ms);
-      beats.set(ms, beat);
-      return beat.join(() => void tick());
+      const timer = setInterval(() => void tick(), ms);
+      return () => clearInterval(timer);
     },
   };
-}
-
-function monotonic(): number {
-  // process.hrtime is CLOCK_MONOTONIC on Linux: the same origin in every thread and process of one boot.
-  return Number(process.hrtime.bigint() / 1000n) / 1000;
-}
-
-/**
- * One timer for all tasks of a period, at whole multiples of it, so that tasks of other periods meet them: with dozens
- * of streams, being woken for each task by itself costs more than the tasks do.
- */
-class Beat {
-  readonly #ms: number;
-  readonly #tasks = new Set<() => void>();
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
-
-  join(run: () => void): () => void {
-    // A function of its own: the same task may be joined twice.
-    const task = (): void => run();
-    this.#tasks.add(task);
-    if (this.#tasks.size === 1) this.#arm();
-    return () => {
-      this.#tasks.delete(task);
-      if (this.#tasks.size === 0) clearTimeout(this.#timer);
-    };
-  }
-
-  #arm(): void {
-    const left = this.#ms - (monotonic() % this.#ms);
-    // A timer may ring slightly early: the beat that it rang for must not come again.
-    this.#timer = setTimeout(() => this.#ring(), left < this.#ms / 10 ? left + this.#ms : left);
-  }
-
-  #ring(): void {
-    this.#arm();
-    for (const task of [...this.#tasks]) if (this.#tasks.has(task)) task();
-  }
 }
 
 function rethrow(error: unknown): never {

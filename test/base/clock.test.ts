@@ -59,30 +59,6 @@ test('a periodic function is not run again while it is still running, and its er
   expect(errors[0]).toMatchObject({ code: 'TEST' });
 });
 
-test('tasks of one period run in the same turn, whenever they were begun', async () => {
-  const clock = systemClock();
-  const turns: number[][] = [[], []];
-  let turn = 0;
-  const count = (): void => void (turn++, again());
-  let next = setImmediate(count);
-  const again = (): void => void (next = setImmediate(count));
-  const stops: (() => void)[] = [];
-  for (const seen of turns) {
-    stops.push(clock.every(50, () => void seen.push(turn)));
-    await clock.sleep(20);
-  }
-  await clock.sleep(300);
-  stops[0]!();
-  const seen = turns[0]!.length;
-  await clock.sleep(120);
-  clearImmediate(next);
-  stops[1]!();
-  expect(seen).toBeGreaterThan(1);
-  expect(turns[0]).toHaveLength(seen);
-  expect(turns[1]).toEqual(expect.arrayContaining(turns[0]!.slice(1)));
-  expect(turns[1]!.length).toBeGreaterThan(seen);
-});
-
 function deferred(): { promise: Promise<void>; resolve: () => void } {
   let resolve = (): void => undefined;
   const promise = new Promise<void>((done) => (resolve = done));
