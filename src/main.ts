@@ -9,6 +9,8 @@ import { Checkpoints } from './checkpoints.js';
 import { Stills } from './clips/stills.js';
 import { Commands } from './commands.js';
 import { streamId } from './contract/primitives.js';
+import { diskFacts } from './health/disk-faults.js';
+import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import { MotionFlow } from './motion-flow.js';
 import { Owner } from './identity/owner.js';
@@ -115,9 +117,16 @@ async function compose(base: Base): Promise<Agent> {
     background,
     streams: recording.streams,
     cameraClocks: () => cameras.clocks,
+    facts: () => diskFacts(reading()),
     send: (alarm, is) => outside.alarm(alarm, is),
-    onAlarm: (alarm) => events.tell({ type: 'alarm', data: alarm }),
+    onAlarm(alarm) {
+      events.tell({ type: 'alarm', data: alarm });
+      // An event goes through the system disk; should that be the trouble, the center still hears of it.
+      background(outside.beat());
+    },
   });
+
+  const stateWatch = new StateWatch(clock, () => store.kv.put({ key: 'health.asked', value: null }));
 
   // --- the gate, and everything that leaves through it
   const reading = boxReading();
@@ -224,6 +233,7 @@ async function compose(base: Base): Promise<Agent> {
     zones,
   });
   alarms.start();
+  stateWatch.start();
   await cameras.room.restore();
   await cameras.record();
   cameras.start();
@@ -242,6 +252,7 @@ async function compose(base: Base): Promise<Agent> {
         host: state.host,
         gate,
         ring: recording.ringStatus(),
+        state: stateWatch.reading,
         streams: recording.streams(),
         outside: outside.reading(),
         cameraClocks: cameras.clocks,
@@ -255,7 +266,7 @@ async function compose(base: Base): Promise<Agent> {
       await recording.ring.clockTrust(source === 'center' ? 'ntp' : source);
     });
     const stopStatus = clock.every(STATUS_MS, () => events.tell({ type: 'status', data: assembleStatus(reading()) }));
-    closing.add('periodic tasks', () => (stopTrust(), stopStatus()));
+    closing.add('periodic tasks', () => (stopTrust(), stopStatus(), stateWatch.stop()));
     closing.add('the alarms', () => alarms.stop());
     closing.add('the watch over the cameras', () => cameras.stop());
   }

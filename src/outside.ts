@@ -176,6 +176,11 @@ export class Outside {
     return this.#tell('bluelight.checkpoint', BOX_STREAM, { checkpoint });
   }
 
+  /** Something changed that the center should not wait for. */
+  async beat(): Promise<void> {
+    await this.#parts?.center?.beat();
+  }
+
   /** Cameras were added or removed: the birth message says so. */
   async refresh(): Promise<void> {
     await this.#parts?.center?.refresh();

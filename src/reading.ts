@@ -2,9 +2,11 @@ import type { Clock } from './base/clock.js';
 import type { Alarm } from './contract/alarm.js';
 import { readClock } from './health/clock.js';
 import type { Host } from './health/host.js';
+import type { StateReading } from './health/disk-faults.js';
 import type { BoxReading, CenterReading } from './health/status.js';
 import type { IngestStatus } from './ingest/ports.js';
 import type { Gate } from './policy/gate.js';
+import { planForecast, ratesOf, type CameraForecast } from './ring/forecast.js';
 import type { RingStatus } from './ring/types.js';
 import type { Settings } from './settings/table.js';
 import { VERSION } from './version.js';
@@ -27,6 +29,7 @@ export interface ReadingInputs {
   host: Host;
   gate: Gate;
   ring: RingStatus | null;
+  state: StateReading;
   streams: IngestStatus[];
   outside: OutsideReading;
   cameraClocks: ReadonlyMap<string, number>;
@@ -49,7 +52,8 @@ export function readBox(inputs: ReadingInputs): BoxReading {
     keyId: inputs.keyId,
     claimed: outside.claimed,
     streams: inputs.streams,
-    disk: inputs.ring,
+    disk: inputs.ring === null ? null : { ...inputs.ring, forecast: forecastOf(inputs.ring, inputs.streams) },
+    state: inputs.state,
     clock: readClock({ nowMs, synchronised: host.synchronised, center: outside.clock }),
     center: outside.center,
     queue: outside.queue,
@@ -62,4 +66,9 @@ export function readBox(inputs: ReadingInputs): BoxReading {
     cameraClocks: inputs.cameraClocks,
     alarms: inputs.alarms,
   };
+}
+
+function forecastOf(ring: RingStatus, streams: readonly IngestStatus[]): CameraForecast[] {
+  const sent = new Map(streams.map(({ stream, bitrate }) => [stream, bitrate / 8_000]));
+  return ring.roomBytes === null ? [] : planForecast(ratesOf(ring, sent), ring.roomBytes, ring.limits);
 }

@@ -8,6 +8,7 @@ import { useThread, type Thread } from './base/thread.js';
 import type { MotionEvent } from './contract/motion.js';
 import { LiveHub, type LiveMessage } from './ingest/live.js';
 import type { Admission, IngestStatus } from './ingest/ports.js';
+import { agedStatus } from './ring/status.js';
 import type { RingStatus } from './ring/types.js';
 import type { Settings } from './settings/table.js';
 import type { Store } from './store/client.js';
@@ -37,7 +38,7 @@ export interface Recording {
   ring: Remote<RingApi>;
   media: Remote<MediaApi>;
   live: LiveHub;
-  /** What the ring said last of itself; null: nothing yet. */
+  /** What the ring said last of itself, as it is to be read now; null: nothing yet. */
   ringStatus(): RingStatus | null;
   streams(): IngestStatus[];
   /** Forgets the streams of all other cameras. */
@@ -53,7 +54,10 @@ export const EXPECTED_DISK = 'ring.disk';
 /** Starts the way of the footage: the media thread, the ring thread behind it, and what the main thread sees of both. */
 export async function startRecording(o: RecordingOptions): Promise<Recording> {
   const { clock, closing, onDeath } = o;
-  const said: { ring: RingStatus | null; streams: Map<string, IngestStatus> } = { ring: null, streams: new Map() };
+  const said: { ring: { status: RingStatus; mono: number } | null; streams: Map<string, IngestStatus> } = {
+    ring: null,
+    streams: new Map(),
+  };
   const channel = new MessageChannel();
   const ring = useThread<RingApi>(
     new Worker(new URL('./ring-thread.js', import.meta.url), {
@@ -65,7 +69,10 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
       name: 'the recording disk',
       deadlineMs: DISK_DEADLINE_MS,
       onDeath,
-      onNote: notes<RingNotes>({ status: (status) => (said.ring = status), disk: o.onDisk }),
+      onNote: notes<RingNotes>({
+        status: (status) => (said.ring = { status, mono: clock.monotonic() }),
+        disk: o.onDisk,
+      }),
     },
   );
   closing.add('the ring thread', () => ring.end());
@@ -99,7 +106,7 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
     ring: ring.api,
     media: media.api,
     live,
-    ringStatus: () => said.ring,
+    ringStatus: () => (said.ring === null ? null : agedStatus(said.ring.status, clock.monotonic() - said.ring.mono)),
     streams: () => [...said.streams.values()],
     keep(cameras) {
       for (const [stream, { camera }] of said.streams) if (!cameras.has(camera)) said.streams.delete(stream);

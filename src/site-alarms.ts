@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from './base/clock.js';
+import { errorCode } from './base/errors.js';
 import type { Log } from './base/log.js';
 import { alarm as alarmSchema, type Alarm } from './contract/alarm.js';
 import { AlarmDesk, type Fact } from './health/alarms.js';
@@ -36,6 +37,8 @@ export class SiteAlarms {
   readonly #desk: AlarmDesk;
   readonly #habits = new StreamHabits();
   readonly #sights = new Map<string, SightFault & { before: Uint8Array; now: Uint8Array }>();
+  readonly #unsent: { alarm: Alarm; state: 'raised' | 'cleared' }[] = [];
+  #sending = false;
   #stop = (): void => undefined;
 
   private constructor(options: SiteAlarmsOptions, known: Alarm[]) {
@@ -53,7 +56,10 @@ export class SiteAlarms {
   }
 
   start(): void {
-    this.#stop = this.#o.clock.every(TICK_MS, () => this.#settle());
+    this.#stop = this.#o.clock.every(TICK_MS, () => {
+      this.#settle();
+      return this.#send();
+    });
   }
 
   stop(): void {
@@ -110,10 +116,12 @@ export class SiteAlarms {
   }
 
   async #changed(alarm: Alarm, state: 'raised' | 'cleared'): Promise<void> {
-    const { log, store, send, onAlarm } = this.#o;
+    const { log, store, onAlarm } = this.#o;
     const { id, kind, camera, message } = alarm;
     log.warn({ alarm: id, kind, camera, state }, message);
     onAlarm(alarm);
+    this.#unsent.push({ alarm, state });
+    this.#o.background(this.#send());
     const before = z.array(alarmSchema).safeParse(await store.kv.get(KNOWN));
     const list = this.list();
     const sight = this.#sights.get(`${kind.replace(/^camera\./, '')} ${camera ?? ''}`);
@@ -121,7 +129,23 @@ export class SiteAlarms {
     await store.kv.put({ key: KNOWN, value: list });
     const gone = before.success ? before.data.filter((one) => list.every((other) => other.id !== one.id)) : [];
     for (const one of gone) await store.kv.remove(evidenceKey(one.id));
-    await send(alarm, state);
+  }
+
+  /** In order, and again while the system disk refuses: an alarm about a disk comes when disks fail. */
+  async #send(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    try {
+      for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
+        await this.#o.send(next.alarm, next.state).catch((error: unknown) => {
+          // It has not failed but waits behind what hangs, and is done when that is.
+          if (errorCode(error) !== 'THREAD_SLOW') throw error;
+        });
+        this.#unsent.shift();
+      }
+    } finally {
+      this.#sending = false;
+    }
   }
 
   async #keep(id: string, sight: { before: Uint8Array; now: Uint8Array }): Promise<void> {

@@ -168,6 +168,10 @@ class Client implements Center {
     await this.#beat(live.session);
   }
 
+  async beat(): Promise<void> {
+    if (this.#live !== undefined) await this.#beat(this.#live.session);
+  }
+
   status(): CenterStatus {
     const reached = this.#reached;
     return {

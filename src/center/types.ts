@@ -58,6 +58,8 @@ export interface Center {
   event(event: { type: EventType; stream: string; data: unknown; timeMs?: number }): Promise<boolean>;
   /** Cameras were added or removed: say it now. */
   refresh(): Promise<void>;
+  /** A heartbeat out of turn: something changed. */
+  beat(): Promise<void>;
   /** The terms changed, or the owner switched something. Without a connection it is said with the next one. */
   reportPolicy(): Promise<void>;
   /** How a job goes on. Without a connection it is said with the next one. */

@@ -43,6 +43,9 @@ function printStatus(context: Context, status: StatusBody): void {
   line(`center   ${status.center.state}${status.center.detail === '' ? '' : `: ${status.center.detail}`}`);
   const days = status.disk.days === null ? '' : `, ${status.disk.days.toFixed(1)} days`;
   line(`disk     ${status.disk.state}: ${formatBytes(status.disk.bytes)} of ${formatBytes(status.disk.quota)}${days}`);
+  for (const { camera, days, originals } of status.disk.forecast) {
+    line(`         ${camera}: ${days.toFixed(1)} days, all originals of ${originals.toFixed(1)} days`);
+  }
   const { clips, bytes, outbox } = status.queue;
   line(`queue    ${clips} clips, ${formatBytes(bytes)}; ${outbox} events wait for the center`);
   line('');

@@ -71,9 +71,11 @@ export const statusBody = z.object({
     quota: z.number(),
     /** Free on the disk as a whole; null if it cannot be told. */
     free: z.number().nullable(),
-    /** Forecast: days of footage that the ring holds at the present rate. */
+    /** Forecast: days of footage that the ring holds at the present rate, of the camera with the fewest. */
     days: z.number().nullable(),
     oldest: utc.nullable(),
+    /** By camera: how many days back its footage will reach, and for how many of them all originals are kept. */
+    forecast: z.array(z.object({ camera: cameraId, days: z.number(), originals: z.number() })),
   }),
   clock: z.object({ source: z.string(), offsetMs: z.number().nullable(), trusted: z.boolean() }),
   center: z.object({

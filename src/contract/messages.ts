@@ -65,6 +65,8 @@ export const heartbeatMessage = z.object({
   clock: z.object({ src: z.string(), offset: z.number().nullable() }),
   queue: z.object({ clips: z.number().int(), bytes: z.number(), outbox: z.number().int() }),
   policy: z.string(),
+  /** Kinds of the alarms of the box itself that hold; absent: none. */
+  alarms: z.array(z.string()).optional(),
   cams: z.array(
     z.object({
       id: cameraId,
@@ -74,6 +76,8 @@ export const heartbeatMessage = z.object({
       /** Seconds not recorded in the last 24 h of this box's run. */
       gap: z.number(),
       oldest: utc.nullable(),
+      /** Forecast: days of its footage that the ring will hold. */
+      days: z.number().nullable().default(null),
       /** camera minus box, ms */
       clock: z.number().nullable(),
       /** Kinds of the alarms that hold, without `camera.`; absent: none. */

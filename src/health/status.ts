@@ -4,23 +4,8 @@ import type { StatusBody } from '../contract/http.js';
 import type { Heartbeat } from '../contract/messages.js';
 import { toUtc } from '../contract/primitives.js';
 import type { ClockReading } from './clock.js';
+import { diskFacts, forecastDays, type DisksReading } from './disk-faults.js';
 import type { HostReading } from './host.js';
-
-/** What the ring says of itself; null while its thread has not answered. */
-export interface DiskReading {
-  state: string;
-  problem: string | null;
-  usedBytes: number;
-  quotaBytes: number;
-  freeBytes: number | null;
-  forecastDays: number | null;
-  streams: {
-    stream: string;
-    committedAgeMs: number | null;
-    oldestMs: number | null;
-    gapSeconds24h: number;
-  }[];
-}
 
 export interface CenterReading {
   id: string | null;
@@ -30,9 +15,8 @@ export interface CenterReading {
 }
 
 /** Everything that is known of the box at one moment. */
-export interface BoxReading {
+export interface BoxReading extends DisksReading {
   nowMs: number;
-  uptimeS: number;
   site: string;
   box: string;
   agent: string;
@@ -40,13 +24,11 @@ export interface BoxReading {
   claimed: boolean;
   /** Without the age of the last byte on disk. */
   streams: Omit<StreamStatus, 'ageMs'>[];
-  disk: DiskReading | null;
   clock: ClockReading;
   center: CenterReading;
   queue: { clips: number; bytes: number; outbox: number };
   host: HostReading;
   policy: { hash: string | null; problem: { code: string; message: string; fix: string } | null };
-  promiseDays: number;
   /** Camera minus box, ms, by camera. */
   cameraClocks: ReadonlyMap<string, number>;
   /** Alarms that hold. */
@@ -76,8 +58,13 @@ export function assembleStatus(reading: BoxReading): StatusBody {
       bytes: disk?.usedBytes ?? 0,
       quota: disk?.quotaBytes ?? 0,
       free: disk?.freeBytes ?? null,
-      days: disk?.forecastDays ?? null,
+      days: forecastDays(disk),
       oldest: oldest(disk?.streams ?? []),
+      forecast: (disk?.forecast ?? []).map(({ camera, days, originalsDays }) => ({
+        camera,
+        days,
+        originals: originalsDays,
+      })),
     },
     clock: reading.clock,
     center: {
@@ -92,7 +79,7 @@ export function assembleStatus(reading: BoxReading): StatusBody {
 }
 
 /** "Recording" is claimed from bytes on the disk alone. */
-function withAge(stream: Omit<StreamStatus, 'ageMs'>, disk: DiskReading | null): StreamStatus {
+function withAge(stream: Omit<StreamStatus, 'ageMs'>, disk: BoxReading['disk']): StreamStatus {
   const ageMs = disk?.streams.find((one) => one.stream === stream.stream)?.committedAgeMs ?? null;
   const stale = stream.state === 'recording' && (ageMs === null || ageMs > STALE_MS);
   if (!stale) return { ...stream, ageMs };
@@ -110,7 +97,7 @@ function stateOf(reading: BoxReading, streams: StreamStatus[], problems: Problem
 
 function findProblems(reading: BoxReading, streams: StreamStatus[]): Problem[] {
   return [
-    ...diskProblems(reading),
+    ...diskFacts(reading).map(diskProblem),
     ...streams.flatMap(streamProblems),
     ...clockProblems(reading),
     ...reading.alarms.flatMap(alarmProblem),
@@ -119,46 +106,24 @@ function findProblems(reading: BoxReading, streams: StreamStatus[]): Problem[] {
 }
 
 /** These have been told as a problem before they are an alarm. */
-const TOLD = new Set(['camera.signal_lost', 'camera.clock']);
+const TOLD = /^(camera\.(signal_lost|clock)$|disk\.|system_disk\.|retention\.)/;
 
 function alarmProblem({ kind, severity, camera, message, hint, since }: Alarm): Problem[] {
-  if (TOLD.has(kind)) return [];
-  return [{ code: kind.replace('.', '_').toUpperCase(), severity, camera, message, fix: hint, since }];
+  if (TOLD.test(kind)) return [];
+  return [{ code: codeOf(kind), severity, camera, message, fix: hint, since }];
+}
+
+function codeOf(kind: string): string {
+  return kind.replace('.', '_').toUpperCase();
 }
 
 function box(severity: Problem['severity']): Pick<Problem, 'severity' | 'camera' | 'since'> {
   return { severity, camera: null, since: null };
 }
 
-function diskProblems({ disk, promiseDays }: BoxReading): Problem[] {
-  if (disk === null) return [];
-  const found: Problem[] = [];
-  if (disk.state !== 'ok' && disk.state !== 'rebuilding') {
-    const message = disk.problem ?? `the recording disk is ${disk.state}`;
-    found.push({
-      code: `DISK_${disk.state.toUpperCase()}`,
-      message,
-      fix: DISK_FIX[disk.state] ?? '',
-      ...box('critical'),
-    });
-  }
-  if (disk.forecastDays !== null && disk.forecastDays < promiseDays) {
-    found.push({
-      code: 'RETENTION_BELOW_PROMISE',
-      message: `the disk will hold ${disk.forecastDays.toFixed(1)} days, ${promiseDays} were promised`,
-      fix: 'raise recording.quota, bring a larger disk, or lower the bit rate of the cameras',
-      ...box('warning'),
-    });
-  }
-  return found;
+function diskProblem({ kind, severity, message, hint }: ReturnType<typeof diskFacts>[number]): Problem {
+  return { code: codeOf(kind), message, fix: hint, ...box(severity) };
 }
-
-const DISK_FIX: Record<string, string> = {
-  full: 'something else fills the disk: remove it, or give recordings a disk of their own',
-  failed: 'the disk gives errors: look at its cable, then replace it',
-  missing: 'the recording disk is not mounted: check it; a new one needs recording.create',
-  wrong: 'this is the disk of another box: put the right one in, or set recording.create on an empty one',
-};
 
 function streamProblems(stream: StreamStatus): Problem[] {
   if (stream.state === 'recording' || stream.state === 'starting' || stream.state === 'disabled') return [];
@@ -227,14 +192,21 @@ export function assembleHeartbeat(
       used: Math.round(used * 10) / 10,
       bytes: disk?.usedBytes ?? 0,
       quota: disk?.quotaBytes ?? 0,
-      days: disk?.forecastDays ?? null,
+      days: forecastDays(disk),
       state: disk?.state ?? 'starting',
     },
     clock: { src: clock.source, offset: clock.offsetMs },
     queue: { clips: queue.clips, bytes: queue.bytes, outbox: beat.outbox },
     policy: reading.policy.hash ?? '',
+    ...boxAlarms(reading.alarms),
     cams: [...new Set(streams.map((stream) => stream.camera))].map((camera) => cameraBeat(reading, camera, streams)),
   };
+}
+
+/** So that the center hears of a system disk on which no event can be kept. */
+function boxAlarms(alarms: readonly Alarm[]): Pick<Heartbeat, 'alarms'> {
+  const own = alarms.filter((alarm) => alarm.camera === null).map((alarm) => alarm.kind);
+  return own.length === 0 ? {} : { alarms: own };
 }
 
 function cameraBeat(reading: BoxReading, camera: string, all: StreamStatus[]): Heartbeat['cams'][number] {
@@ -252,12 +224,13 @@ function cameraBeat(reading: BoxReading, camera: string, all: StreamStatus[]): H
     age: main.ageMs === null ? null : Math.round(main.ageMs / 100) / 10,
     gap: Math.round(mainDisk?.gapSeconds24h ?? 0),
     oldest: oldest(disk),
+    days: reading.disk?.forecast.find((one) => one.camera === camera)?.days ?? null,
     clock: reading.cameraClocks.get(camera) ?? null,
     ...(alarms.length === 0 ? {} : { alarms }),
   };
 }
 
-function oldest(streams: { oldestMs: number | null }[]): string | null {
+function oldest(streams: readonly { oldestMs: number | null }[]): string | null {
   const known = streams.flatMap((stream) => (stream.oldestMs === null ? [] : [stream.oldestMs]));
   return known.length === 0 ? null : toUtc(Math.min(...known));
 }

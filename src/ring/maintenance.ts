@@ -22,6 +22,9 @@ const SCRUB_MS = 0.3;
 const SCRUB_ROWS = 20;
 const SCRUB_AGAIN_MS = 24 * 3_600_000;
 
+/** Of a stream, for the forecast: an hour at least, a day at most. */
+const SHARE_ROWS = { least: 360, most: 8_640 };
+
 export interface MaintenanceParts {
   core: Core;
   protections: Protections;
@@ -38,6 +41,8 @@ export class Maintenance {
   #check: RingCheck | undefined;
   #nextScrub = 0;
   #nextAnchor = 0;
+  readonly #motionShares = new Map<string, number>();
+  #nextShare = 0;
 
   constructor(parts: MaintenanceParts) {
     this.#core = parts.core;
@@ -48,6 +53,11 @@ export class Maintenance {
 
   get rebuildShare(): number | null {
     return this.#rebuilding ? this.#rebuild.share : null;
+  }
+
+  /** By main stream, as far as it is known. */
+  get motionShares(): ReadonlyMap<string, number> {
+    return this.#motionShares;
   }
 
   /** Trusted time of an earlier run of the agent in this boot. */
@@ -71,6 +81,7 @@ export class Maintenance {
     if (this.#rebuilding) return;
     collectJournal(this.#core);
     this.#forgetSpent();
+    this.#lookForMotion();
   }
 
   rebuildStep(): boolean {
@@ -136,6 +147,15 @@ export class Maintenance {
         { wall: Math.round(anchor.wallMs), mono: Math.round(anchor.monoMs), boot: this.#parts.options.bootId },
       ),
     );
+  }
+
+  /** One stream each time: counting a day takes milliseconds. */
+  #lookForMotion(): void {
+    const mains = this.#core.tables.streams().filter((stream) => stream.name.endsWith('.main'));
+    const stream = mains[this.#nextShare++ % Math.max(1, mains.length)];
+    if (stream === undefined) return;
+    const share = this.#core.tables.motionShare(stream, SHARE_ROWS.least, SHARE_ROWS.most);
+    if (share !== undefined) this.#motionShares.set(stream.name, share);
   }
 
   /** What belongs to nothing that is kept: gaps from before the oldest footage, runs and inits without segments. */

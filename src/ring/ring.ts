@@ -255,6 +255,7 @@ export class Ring implements RecorderHost {
       recorders: this.#recorders,
       snapshotSeen: this.#protections.seen,
       rebuildShare: this.#maintenance?.rebuildShare ?? null,
+      motionShares: this.#maintenance?.motionShares,
       nowMs: this.clock.now(),
       monoMs: this.clock.monotonic(),
     });

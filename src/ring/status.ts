@@ -16,6 +16,7 @@ interface StatusInput {
   recorders: ReadonlyMap<string, StreamRecorder>;
   snapshotSeen: boolean;
   rebuildShare: number | null;
+  motionShares: ReadonlyMap<string, number> | undefined;
   nowMs: number;
   monoMs: number;
 }
@@ -35,7 +36,8 @@ export function ringStatus(input: StatusInput): RingStatus {
     usedBytes: space?.usedBytes ?? 0,
     quotaBytes: input.limits.quotaBytes,
     freeBytes: space?.freeBytes ?? null,
-    forecastDays: core === undefined || space === undefined ? null : forecastDays(rows, space, input.limits),
+    roomBytes: core === undefined || space === undefined ? null : roomBytes(rows, space, input.limits),
+    limits: input.limits,
     floorShare: space?.floorShare ?? 1,
     evicting: !input.snapshotSeen ? 'waiting_for_holds' : space?.nothingLeft === true ? 'nothing_left' : 'possible',
     damagedSegments: core === undefined ? 0 : damagedCount(core.tables),
@@ -57,6 +59,8 @@ function streamStatus(tables: Tables, row: StreamRow, input: StatusInput): Strea
     committedAgeMs: committed === undefined ? null : Math.max(0, Math.round(input.monoMs - committed)),
     bytes: row.stored_bytes,
     segments: row.segments,
+    durationMs: row.duration_ms,
+    motionShare: input.motionShares?.get(row.name) ?? null,
     oldestMs: oldest?.start_ms ?? null,
     newestMs: openEnd ?? (newest === undefined ? null : endMs(newest)),
     gapSeconds24h: gapSeconds(tables, row, input.nowMs),
@@ -71,6 +75,8 @@ function unknownStream(stream: string, recorder: StreamRecorder): StreamStatus {
     committedAgeMs: null,
     bytes: 0,
     segments: 0,
+    durationMs: 0,
+    motionShare: null,
     oldestMs: null,
     newestMs: null,
     gapSeconds24h: 0,
@@ -86,16 +92,25 @@ function gapSeconds(tables: Tables, row: StreamRow, nowMs: number): number {
   return Math.round(ms / 1000);
 }
 
-/** Space for media divided by what all streams together write in a day, by the average of what is kept. */
-function forecastDays(rows: readonly StreamRow[], space: Space, limits: RingLimits): number | null {
-  const bytesPerMs = rows.reduce((sum, row) => sum + (row.duration_ms > 0 ? row.stored_bytes / row.duration_ms : 0), 0);
-  if (bytesPerMs === 0) return null;
+/** Quota or disk, whichever ends first, without what is no footage. */
+function roomBytes(rows: readonly StreamRow[], space: Space, limits: RingLimits): number {
   const stored = rows.reduce((sum, row) => sum + row.stored_bytes, 0);
-  const room = Math.min(
-    limits.quotaBytes - (space.usedBytes - stored),
-    stored + (space.freeBytes ?? 0) - limits.reserveBytes,
-  );
-  return Math.max(0, Math.round((room / bytesPerMs / DAY_MS) * 100) / 100);
+  const quota = limits.quotaBytes - (space.usedBytes - stored);
+  return Math.max(0, Math.min(quota, stored + (space.freeBytes ?? 0) - limits.reserveBytes));
+}
+
+/** Without an answer for so long the disk hangs: everybody waits for it. */
+const HUNG_MS = 4_000;
+
+/** What the ring said `ageMs` ago, as it is to be read now: a thread that hangs with its disk says nothing new. */
+export function agedStatus(said: RingStatus, ageMs: number): RingStatus {
+  const streams = said.streams.map((stream) => ({
+    ...stream,
+    committedAgeMs: stream.committedAgeMs === null ? null : stream.committedAgeMs + Math.round(ageMs),
+  }));
+  if (ageMs < HUNG_MS) return { ...said, streams };
+  const problem = `the recording disk has not answered for ${Math.round(ageMs / 1000)} s`;
+  return { ...said, streams, state: 'hung', problem };
 }
 
 function damagedCount(tables: Tables): number {

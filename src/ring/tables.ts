@@ -270,6 +270,16 @@ export class Tables {
     )?.start_ms;
   }
 
+  /** Share of the newest settled rows of a stream that have motion; undefined when there are fewer than `least`. */
+  motionShare(stream: StreamRow, least: number, most: number): number | undefined {
+    const sum = this.sql.one<{ n: number; motion: number | null }>(
+      `select count(*) as n, sum(has_motion) as motion from segments
+       where id >= :from and id < :end and state in (1, 3)`,
+      { from: segmentId(stream.id, Math.max(0, stream.next_seq - most)), end: segmentId(stream.id + 1, 0) },
+    )!;
+    return sum.n < least ? undefined : (sum.motion ?? 0) / sum.n;
+  }
+
   newest(streamNumber: number): SegmentRow | undefined {
     return this.sql.one<SegmentRow>(
       `select * from segments where id >= :from and id < :end and state in (1, 3) order by id desc limit 1`,

@@ -121,7 +121,8 @@ export interface TimelineEntry {
   motion: boolean;
 }
 
-export type DiskState = 'ok' | 'rebuilding' | 'full' | 'failed' | 'missing' | 'wrong';
+/** `hung`: the disk does not answer. */
+export type DiskState = 'ok' | 'rebuilding' | 'full' | 'failed' | 'missing' | 'wrong' | 'hung';
 
 export interface StreamStatus {
   stream: string;
@@ -130,6 +131,9 @@ export interface StreamStatus {
   committedAgeMs: number | null;
   bytes: number;
   segments: number;
+  durationMs: number;
+  /** Share of the newest footage that has motion, 0..1; null: not known yet. */
+  motionShare: number | null;
   oldestMs: number | null;
   newestMs: number | null;
   gapSeconds24h: number;
@@ -144,8 +148,9 @@ export interface RingStatus {
   usedBytes: number;
   quotaBytes: number;
   freeBytes: number | null;
-  /** Days of footage that fit at the present rate; null before there is a rate. */
-  forecastDays: number | null;
+  /** Bytes that footage may take up in all; null while no disk is open. */
+  roomBytes: number | null;
+  limits: RingLimits;
   /** 1: every stream can keep its floor. Less: the floors were shrunk to this share, the disk is too small. */
   floorShare: number;
   evicting: 'waiting_for_holds' | 'possible' | 'nothing_left';

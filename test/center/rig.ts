@@ -52,7 +52,7 @@ export function heartbeat(beat: { seq: number; nonce: string; outbox: number }):
     clock: { src: 'ntp', offset: 0 },
     queue: { clips: 0, bytes: 0, outbox: beat.outbox },
     policy: '',
-    cams: [{ id: 'north', state: 'recording', fps: 15, age: 0.4, gap: 0, oldest: null, clock: null }],
+    cams: [{ id: 'north', state: 'recording', fps: 15, age: 0.4, gap: 0, oldest: null, days: null, clock: null }],
   };
 }
 

@@ -68,9 +68,21 @@ const reading: BoxReading = {
     usedBytes: 25,
     quotaBytes: 100,
     freeBytes: 1,
-    forecastDays: 9,
-    streams: [{ stream: 'north.main', committedAgeMs: 740, oldestMs: 1_799_000_000_000, gapSeconds24h: 12.4 }],
+    floorShare: 1,
+    evicting: 'possible',
+    damagedSegments: 0,
+    forecast: [{ camera: 'north', days: 9, originalsDays: 7, legalDays: null }],
+    streams: [
+      {
+        stream: 'north.main',
+        committedAgeMs: 740,
+        oldestMs: 1_799_000_000_000,
+        gapSeconds24h: 12.4,
+        openGap: null,
+      },
+    ],
   },
+  state: { silentMs: 0, problem: null },
   clock: { source: 'ntp', offsetMs: 2, trusted: true },
   center: { id: 'virtual', state: 'acknowledged', ackAtMs: 1, detail: '' },
   queue: { clips: 1, bytes: 10, outbox: 2 },
@@ -85,7 +97,16 @@ test('the heartbeat keeps to the contract and takes the age of the footage from 
   const beat = heartbeatMessage.parse(assembleHeartbeat(reading, { seq: 4, nonce: 'n', outbox: 3 }));
   expect(beat).toMatchObject({ seq: 4, uptime: 61, disk: { used: 25, days: 9 }, queue: { outbox: 3 } });
   expect(beat.cams).toEqual([
-    { id: 'north', state: 'recording', fps: 15, age: 0.7, gap: 12, oldest: '2027-01-03T18:13:20.000Z', clock: -1200 },
+    {
+      id: 'north',
+      state: 'recording',
+      fps: 15,
+      age: 0.7,
+      gap: 12,
+      oldest: '2027-01-03T18:13:20.000Z',
+      days: 9,
+      clock: -1200,
+    },
   ]);
 });
 

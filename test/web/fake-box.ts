@@ -163,6 +163,7 @@ export class FakeBox implements WebPorts {
         free: 560e9,
         days: 21.4,
         oldest: toUtc(Date.now() - 9 * 86_400_000),
+        forecast: [],
       },
       clock: { source: 'ntp', offsetMs: 3, trusted: true },
       center: { state: 'acknowledged', id: 'jackson-rtcc', ackAt: toUtc(Date.now() - 12_000), detail: '' },
