@@ -1,10 +1,9 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { withDeadline, type Clock } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
 import type { Camera, Device } from '../contract/camera.js';
 import type { DeviceInfo } from './driver.js';
 import { referenceKey } from './discovery.js';
+import { portOpen } from './port-open.js';
 
 /** Whether a camera's streams may be recorded now under its name. */
 export type Admission = { ok: true } | { ok: false; other: boolean; detail: string };
@@ -108,19 +107,10 @@ export class Admissions {
     return { ok: false, other: false, detail: `it gives video, but does not say who it is: ${why}` };
   }
 
-  async #givesVideo(uri: string): Promise<boolean> {
+  #givesVideo(uri: string): Promise<boolean> {
     const url = new URL(uri);
-    const socket = connect(url.port === '' ? 554 : Number(url.port), url.hostname.replace(/^\[|\]$/g, ''));
-    try {
-      const late = (): BluelightError => new BluelightError('CAMERA_UNREACHABLE', 'no connection');
-      await withDeadline(this.deps.clock, CONNECT_MS, once(socket, 'connect'), late);
-      return true;
-    } catch {
-      return false;
-    } finally {
-      socket.on('error', () => undefined);
-      socket.destroy();
-    }
+    const port = url.port === '' ? 554 : Number(url.port);
+    return portOpen(this.deps.clock, url.hostname.replace(/^\[|\]$/g, ''), port, CONNECT_MS);
   }
 }
 

@@ -1,10 +1,8 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { withDeadline, type Clock } from '../base/clock.js';
-import { BluelightError } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Discovered } from '../contract/camera.js';
 import { ipv4Number, mayBeCamera, type CameraInterface } from './addresses.js';
+import { portOpen } from './port-open.js';
 
 export interface PortScanDeps {
   clock: Clock;
@@ -63,7 +61,7 @@ export function hostsOf({ address, netmask }: CameraInterface): string[] {
 
 async function look(deps: PortScanDeps, host: string, name: string): Promise<Found | undefined> {
   const open = async (ports: readonly number[]): Promise<number[]> => {
-    const answers = await Promise.all(ports.map((port) => isOpen(deps.clock, host, port)));
+    const answers = await Promise.all(ports.map((port) => portOpen(deps.clock, host, port, CONNECT_MS)));
     return ports.filter((_, i) => answers[i]);
   };
   const rtsp = await open(RTSP_PORTS);
@@ -80,18 +78,4 @@ async function look(deps: PortScanDeps, host: string, name: string): Promise<Fou
     reachable: true,
     heardBy: ['scan'],
   };
-}
-
-async function isOpen(clock: Clock, host: string, port: number): Promise<boolean> {
-  const socket = connect(port, host);
-  try {
-    const late = (): BluelightError => new BluelightError('CAMERA_UNREACHABLE', 'no connection');
-    await withDeadline(clock, CONNECT_MS, once(socket, 'connect'), late);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.on('error', () => undefined);
-    socket.destroy();
-  }
 }
