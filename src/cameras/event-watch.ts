@@ -74,6 +74,7 @@ export class EventWatch {
     const { clock, open, onSource } = this.options;
     const channel = await open();
     this.#channel = channel;
+    let refused = false;
     try {
       signal.throwIfAborted();
       await channel.synchronise();
@@ -92,9 +93,14 @@ export class EventWatch {
         const early = COOLDOWN_MS - (clock.monotonic() - asked);
         if (early > 0) await clock.sleep(early, signal);
       }
+    } catch (error) {
+      refused = errorCode(error) === 'CAMERA_REFUSED';
+      throw error;
     } finally {
       this.#channel = undefined;
-      await channel.unsubscribe();
+      // With a password that is not valid any more, giving back is one more wrong login: cameras lock after a few.
+      if (refused) channel.abort();
+      else await channel.unsubscribe();
     }
   }
 

@@ -25,7 +25,7 @@ function setUp() {
     renew: () => Promise.resolve(void camera.renewals.push(clock.monotonic())),
     synchronise: () => Promise.resolve(),
     unsubscribe: () => Promise.resolve(void log.push('unsubscribe')),
-    abort: () => undefined,
+    abort: () => void log.push('abort'),
   };
   const watch = new EventWatch({
     clock,
@@ -55,6 +55,16 @@ test('a subscription is renewed before it runs out, and never leaked', async () 
   expect(camera.renewals.every((at, i) => at - (camera.renewals[i - 1] ?? 0) < 9 * 60_000)).toBe(true);
   expect(log).toEqual(['open']);
   expect(sources.at(-1)).toEqual({ by: 'camera', detail: '' });
+});
+
+test('a subscription that is refused is not given back with the refused password', async () => {
+  const { camera, watch, pass, log } = setUp();
+  watch.start();
+  await pass(1_000);
+  camera.pullError = new BluelightError('CAMERA_REFUSED', 'the camera refused user name and password');
+  camera.openError = new BluelightError('CAMERA_LOGIN_HELD', 'no login to this camera now');
+  await pass(30_000);
+  expect(log).toEqual(['open', 'abort', 'open']);
 });
 
 test('what fails is given back and made anew, with pauses up to a minute; states told before are told again', async () => {
