@@ -1,30 +1,23 @@
 import type { Clock } from './base/clock.js';
 import { BluelightError } from './base/errors.js';
-import type { Remote } from './base/rpc.js';
 import { ClipJobs } from './clip-jobs.js';
-import { streamId } from './contract/primitives.js';
+import type { Holds } from './holds.js';
 import type { Outside } from './outside.js';
 import type { Handlers } from './policy/command-desk.js';
 import type { Footage } from './ring/footage.js';
-import type { Settings } from './settings/table.js';
 import type { Store } from './store/client.js';
-import type { RingApi } from './threads.js';
 
 export interface HandlerOptions {
   clock: Clock;
-  settings: Settings;
   store: Store;
   outside: Outside;
   footage: Footage;
-  ring: Pick<Remote<RingApi>, 'coverage'>;
+  holds: Holds;
   scan: () => Promise<void>;
 }
 
 /** Answers travel in one MQTT message, over cellular links too. */
 const MOST_ANSWER_BYTES = 48 * 1024;
-/** Of the disk, that holds of the center may keep from being overwritten. */
-const HOLD_SHARE = 0.25;
-const MOST_HOLDS = 200;
 const ROLES = ['main', 'sub'] as const;
 
 /**
@@ -44,12 +37,8 @@ export function commandHandlers(o: HandlerOptions): { handlers: Handlers; clipJo
     },
     async 'hold.set'({ job, args, grants, refused, party }) {
       const range = { fromMs: Date.parse(args.from), toMs: Date.parse(args.to) };
-      await makeSureItFits(
-        o,
-        job.id,
-        grants.map((grant) => grant.camera),
-        range,
-      );
+      const wanted = grants.map(({ camera }) => ({ camera, range }));
+      await o.holds.fits(wanted, { center: true, job: job.id });
       const holds = grants.map(({ camera }) => ({
         id: `${job.id}:${camera}`,
         camera,
@@ -86,27 +75,6 @@ export function commandHandlers(o: HandlerOptions): { handlers: Handlers; clipJo
     },
   };
   return { handlers, clipJobs };
-}
-
-/** @throws BluelightError HOLD_LIMIT: held footage would crowd out what is recorded now */
-async function makeSureItFits(
-  o: HandlerOptions,
-  job: string,
-  cameras: string[],
-  range: { fromMs: number; toMs: number },
-): Promise<void> {
-  const others = (await o.store.holds.active()).filter((hold) => hold.job !== null && hold.job !== job);
-  const wanted = [...others, ...cameras.map((camera) => ({ camera, ...range }))];
-  const answers = await Promise.all(
-    wanted.flatMap(({ camera, fromMs, toMs }) =>
-      ROLES.map((role) => o.ring.coverage({ stream: streamId(camera, role), fromMs, toMs })),
-    ),
-  );
-  const bytes = answers.reduce((sum, answer) => sum + answer.bytes, 0);
-  if (wanted.length <= MOST_HOLDS && bytes <= HOLD_SHARE * o.settings['recording.quota']) return;
-  throw new BluelightError('HOLD_LIMIT', `holds of the center may keep ${HOLD_SHARE * 100} % of the recordings`, {
-    fix: 'release a hold, or ask for the clip itself',
-  });
 }
 
 function small<T>(answer: T): T {

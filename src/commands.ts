@@ -16,7 +16,6 @@ export interface CommandsOptions extends HandlerOptions {
 }
 
 const JOBS_TOLD = 500;
-const HOLDS_MS = 60_000;
 
 /** What the center asks for: its messages to the desk, the desk's answers back to the center. */
 export class Commands {
@@ -50,11 +49,7 @@ export class Commands {
       command: (text) => this.#kept(enrolled.catch(() => undefined).then(() => desk.take(text))),
       proposal: (text) => this.#kept(owner.takeProposal(text)),
     };
-    const stop = clock.every(HOLDS_MS, () => this.#endHolds(o));
-    o.closing.add('commands of the center', async () => {
-      stop();
-      await desk.close();
-    });
+    o.closing.add('commands of the center', () => desk.close());
   }
 
   /** Takes up what the last stop interrupted; goes on in the background. */
@@ -78,14 +73,5 @@ export class Commands {
 
   endAll(code: string, why: string): Promise<void> {
     return this.#desk.endAll(code, why);
-  }
-
-  /** Holds end by the clock only while it is trusted. */
-  async #endHolds({ clock, gate, store, outside }: CommandsOptions): Promise<void> {
-    if (!gate.clockHolds()) return;
-    const atMs = clock.now();
-    const over = (await store.holds.active()).filter((hold) => hold.expiresMs !== null && hold.expiresMs <= atMs);
-    for (const { id } of over) await store.holds.release({ id, atMs });
-    if (over.length > 0) await outside.holdsChanged();
   }
 }

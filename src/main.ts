@@ -12,6 +12,7 @@ import { streamId } from './contract/primitives.js';
 import { diskFacts } from './health/disk-faults.js';
 import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
+import { Holds } from './holds.js';
 import { MotionFlow } from './motion-flow.js';
 import { Owner } from './identity/owner.js';
 import { Outside } from './outside.js';
@@ -188,7 +189,9 @@ async function compose(base: Base): Promise<Agent> {
   closing.add('the owner', () => owner.asks.close());
   const { ring } = recording;
   const scan = (): Promise<void> => cameras.room.scan();
-  const commands: Commands = new Commands({ ...base, store, gate, owner, outside, footage, ring, scan });
+  const holds = new Holds({ ...base, store, gate, outside, ring });
+  closing.add('holds', () => holds.close());
+  const commands: Commands = new Commands({ ...base, store, gate, owner, outside, footage, holds, scan });
   await outside.start();
   commands.start();
   closing.add('motion', () => motion.stop());
@@ -227,6 +230,7 @@ async function compose(base: Base): Promise<Agent> {
     live,
     stills,
     outside,
+    holds,
     events,
     reading,
     alarms,

@@ -81,8 +81,8 @@ export class Outside {
   readonly #stops: (() => void)[] = [];
   #parts: Parts | undefined;
   #leases: Protection[] = [];
-  /** The ring does not know the leases of now. */
-  #untold = true;
+  /** Counts the changes of what the ring must keep, and which of them it has taken. */
+  #protection = { wanted: 1, told: 0 };
   #queue = { clips: 0, bytes: 0, outbox: 0 };
 
   constructor(options: OutsideOptions) {
@@ -165,10 +165,10 @@ export class Outside {
     await this.#parts?.center?.rebirth();
   }
 
-  /** The ring is told of holds with the next look at them; resolves when it was. */
+  /** Resolves when the ring was told. One that hangs on its disk, and so deletes nothing, is told again and again. */
   async holdsChanged(): Promise<void> {
-    this.#untold = true;
-    await this.#protect();
+    this.#protection.wanted++;
+    await this.#protect().catch((error: unknown) => this.#o.log.warn({}, errorMessage(error)));
   }
 
   /** Into the outbox; false: it is full. Names streams and hashes only, so that the owner's terms do not bind it. */
@@ -253,7 +253,7 @@ export class Outside {
       policyVersion: () => gate.terms.document?.version ?? 0,
       setLeases: (leases) => {
         this.#leases = leases.map((lease) => ({ ...lease, kind: 'lease' as const }));
-        this.#untold = true;
+        this.#protection.wanted++;
         this.#kept(this.#protect());
       },
       onState: (clip) => this.#clipState(clip),
@@ -354,14 +354,15 @@ export class Outside {
    * nobody waiting; it is told again until it has taken it.
    */
   async #protect(): Promise<void> {
-    if (!this.#untold) return;
+    const { wanted } = this.#protection;
+    if (wanted <= this.#protection.told) return;
     const holds = await this.#o.store.holds.active();
     const leases = this.#leases;
     await this.#o.protect([
       ...holds.map(({ id, camera, fromMs, toMs }) => ({ id, kind: 'hold' as const, camera, fromMs, toMs })),
       ...leases,
     ]);
-    this.#untold = leases !== this.#leases;
+    this.#protection.told = Math.max(this.#protection.told, wanted);
   }
 
   async #readQueue(): Promise<void> {

@@ -18,7 +18,7 @@ import type { SiteZones } from './site-zones.js';
 import type { Settings } from './settings/table.js';
 import type { LinkedAuditRow } from './store/audit-chain.js';
 import type { Store } from './store/client.js';
-import type { OwnerPort, WebPorts } from './web/ports.js';
+import type { HoldsPort, OwnerPort, WebPorts } from './web/ports.js';
 
 export interface WebPortsOptions {
   settings: Settings;
@@ -32,6 +32,7 @@ export interface WebPortsOptions {
   outside: Outside;
   events: PageEvents;
   owner: OwnerPort;
+  holds: HoldsPort;
   alarms: SiteAlarms;
   media: Recording['media'];
   zones: SiteZones;
@@ -67,6 +68,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     threads: (ms) => o.threads(ms),
     claim: (file) => outside.claim(file),
     owner: o.owner,
+    holds: o.holds,
     alarms: {
       list: () => o.alarms.list(),
       evidence: (_grant, id, which) => o.alarms.evidence(id, which),

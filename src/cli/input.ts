@@ -39,12 +39,12 @@ export function parseRange(from: string, to: string, nowMs: number): { from: str
   });
 }
 
-/** `2026-11-23T14:05:00Z`, `14:05` (today, or yesterday if that is still to come), or `-15m`; to ms since 1970. */
+/** `2026-11-23T14:05:00Z`, `14:05` (today, or yesterday if that is still to come), or `-15m` or `+15m`; to ms since 1970. */
 export function parseTime(text: string, nowMs: number): number {
-  const ago = /^-(\d+)([smhd])$/.exec(text);
-  if (ago !== null) {
-    const unit = { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[ago[2] as 's' | 'm' | 'h' | 'd'];
-    return nowMs - Number(ago[1]) * unit;
+  const away = /^([-+]\d+)([smhd])$/.exec(text);
+  if (away !== null) {
+    const unit = { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[away[2] as 's' | 'm' | 'h' | 'd'];
+    return nowMs + Number(away[1]) * unit;
   }
   if (text === 'now') return nowMs;
   const clock = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$/.exec(text);

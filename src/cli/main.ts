@@ -4,6 +4,7 @@ import { addCameraCommands } from './camera.js';
 import { addClaimCommand } from './claim.js';
 import { addClipCommands } from './clip.js';
 import { addCoverageCommand } from './coverage.js';
+import { addHoldCommands } from './hold.js';
 import { addMotionCommand } from './motion.js';
 import { addPolicyCommands } from './policy.js';
 import { addRunCommand } from './run.js';
@@ -35,6 +36,7 @@ for (const add of [
   addCameraCommands,
   addCoverageCommand,
   addClipCommands,
+  addHoldCommands,
   addStillCommand,
   addVerifyCommand,
   addMotionCommand,

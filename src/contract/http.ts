@@ -200,6 +200,37 @@ export const makeClipBody = z
   .refine((body) => body.from < body.to, { path: ['to'], message: 'must be later than from' });
 export type MakeClipBody = z.infer<typeof makeClipBody>;
 
+/** Footage that is kept from being overwritten. */
+export const holdBody = z.object({
+  id: z.string(),
+  camera: cameraId,
+  from: utc,
+  to: utc,
+  reason: z.string(),
+  /** Who asked. */
+  by: z.string(),
+  /** By a command of the center. */
+  center: z.boolean(),
+  createdAt: utc,
+  /** Null: until it is released. */
+  expiresAt: utc.nullable(),
+  /** What is recorded of it, and of the future what will be at the present rate. */
+  bytes: z.number().int(),
+});
+export type HoldBody = z.infer<typeof holdBody>;
+export const holdsBody = z.object({ holds: z.array(holdBody), bytes: z.number(), limitBytes: z.number() });
+export type HoldsBody = z.infer<typeof holdsBody>;
+export const makeHoldBody = z
+  .object({
+    camera: cameraId,
+    from: utc,
+    to: utc,
+    until: utc.nullable().default(null),
+    reason: z.string().trim().min(3).max(500),
+  })
+  .refine((body) => body.from < body.to, { path: ['to'], message: 'must be later than from' });
+export const releaseHoldBody = z.object({ reason: z.string().trim().min(3).max(500) });
+
 export const clipsBody = z.object({ clips: z.array(clip) });
 export const queueBody = z.object({
   clips: z.array(clip),

@@ -50,6 +50,10 @@ function eventWords(row: LinkedAuditRow): string {
   const person = row.party === 'agent' ? 'the box' : who(row);
   const result = row.outcome === 'refused' ? ' - refused' : row.outcome === 'failed' ? ' - failed' : '';
   const code = row.code === null ? '' : ` (${row.code})`;
+  if (row.kind === 'hold') {
+    const what = row.action === 'set' ? 'keeps' : 'no longer keeps';
+    return `${person} ${what} footage of ${row.camera ?? 'the box'} from being overwritten: ${row.reason}`;
+  }
   return `${row.kind} ${row.action} by ${person}${result}${code}: ${row.reason}`;
 }
 

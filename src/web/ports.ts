@@ -9,6 +9,8 @@ import type {
   CameraTestBody,
   CredentialsBody,
   DiscoveryBody,
+  HoldBody,
+  HoldsBody,
   LocalRole,
   MakeClipBody,
   PageEvent,
@@ -50,6 +52,7 @@ export interface WebPorts {
   /** Motion events of the grant's camera that touch the range (inside the grant's), oldest first. */
   motion(grant: Grant, range: TimeRange): Promise<MotionEvent[]>;
   clips: ClipsPort;
+  holds: HoldsPort;
   policy(): Promise<PolicyDocument>;
   /** Newest first. */
   audit(limit: number): Promise<AuditEntry[]>;
@@ -164,6 +167,19 @@ export interface ClipsPort {
   ): Promise<{ name: string; bytes: number; chunks: AsyncGenerator<Uint8Array> }>;
   /** Waiting and running uploads, in the order in which they will be sent. */
   queue(): Promise<QueueBody>;
+}
+
+type LocalParty = Extract<Party, { kind: 'local' }>;
+
+/** Footage that is kept from being overwritten. */
+export interface HoldsPort {
+  list(): Promise<HoldsBody>;
+  /** Counts when it resolves. `HOLD_LIMIT`: it would crowd out what is recorded now. */
+  add(
+    hold: { camera: string; range: TimeRange; reason: string; expiresMs: number | null },
+    by: LocalParty,
+  ): Promise<HoldBody>;
+  release(id: string, reason: string, by: LocalParty): Promise<void>;
 }
 
 interface TermsPreview {

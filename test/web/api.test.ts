@@ -102,6 +102,7 @@ test('every route that shows footage asks the gate for its kind before it answer
     '/coverage timeline',
     '/events motion',
     '/export.mp4 export',
+    '/holds timeline',
     '/live live',
     '/motion motion',
     '/playback playback',

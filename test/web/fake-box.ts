@@ -4,7 +4,7 @@ import type { MotionZones } from '../../src/contract/zones.js';
 import type { Camera } from '../../src/contract/camera.js';
 import type { Clip } from '../../src/contract/clip.js';
 import type { Grant } from '../../src/contract/grant.js';
-import type { PageEvent, StatusBody, ThreadsBody } from '../../src/contract/http.js';
+import type { HoldBody, PageEvent, StatusBody, ThreadsBody } from '../../src/contract/http.js';
 import type { MotionEvent } from '../../src/contract/motion.js';
 import type { AccessRequest, AuditEntry } from '../../src/contract/policy.js';
 import { toUtc, type TimeRange } from '../../src/contract/primitives.js';
@@ -402,6 +402,30 @@ export class FakeBox implements WebPorts {
       outbox: 3,
     }),
   };
+
+  holds: WebPorts['holds'] = {
+    list: async () => ({ holds: this.held, bytes: 0, limitBytes: 1e9 }),
+    add: async ({ camera, range, reason, expiresMs }, by) => {
+      const hold: HoldBody = {
+        id: `01KBHD${String(this.held.length).padStart(20, '0')}`,
+        camera,
+        from: toUtc(range.fromMs),
+        to: toUtc(range.toMs),
+        reason,
+        by: by.name,
+        center: false,
+        createdAt: toUtc(Date.now()),
+        expiresAt: expiresMs === null ? null : toUtc(expiresMs),
+        bytes: 0,
+      };
+      this.held.push(hold);
+      return hold;
+    },
+    release: async (id) => {
+      this.held = this.held.filter((one) => one.id !== id);
+    },
+  };
+  held: HoldBody[] = [];
 
   async policy() {
     return {

@@ -5,6 +5,7 @@ import { boxRoutes } from './box.js';
 import { cameraRoutes } from './cameras.js';
 import { clipRoutes } from './clips.js';
 import { footageRoutes } from './footage.js';
+import { holdRoutes } from './holds.js';
 import { ownerRoutes } from './owner.js';
 import { sessionRoutes } from './session.js';
 import { stillRoutes } from './still.js';
@@ -19,5 +20,6 @@ export const ROUTES: readonly Route[] = [
   ...footageRoutes,
   ...stillRoutes,
   ...clipRoutes,
+  ...holdRoutes,
   ...ownerRoutes,
 ];
