@@ -20,6 +20,7 @@ import { ownerDesk } from './owner-desk.js';
 import { PageEvents } from './page-events.js';
 import { openDoors, type Doors } from './people.js';
 import { Gate } from './policy/gate.js';
+import { longestKept } from './policy/retention.js';
 import { readBox } from './reading.js';
 import { EXPECTED_DISK, startRecording } from './recording.js';
 import { Footage } from './ring/footage.js';
@@ -144,6 +145,10 @@ async function compose(base: Base): Promise<Agent> {
   gate.onChange(() => {
     for (const { id } of cameras.adopted) background(zones.apply(id));
   });
+  // Until the ring has heard of the terms it knows no maximum and keeps more, not less.
+  const limitRing = (): void => background(recording.ring.setMaximum(longestKept(gate.terms.document)));
+  gate.onChange(limitRing);
+  limitRing();
   const outside: Outside = new Outside({
     ...state,
     clock,
@@ -183,6 +188,7 @@ async function compose(base: Base): Promise<Agent> {
     outside,
     owner: new Owner(store, state.logins, clock),
     cameraNames: () => store.cameras.names(),
+    ring: recording.ring,
     onAnswer: (approval) => commands.answered(approval),
     endJobs: () => commands.endAll('NOT_ENROLLED', 'the owner left the program'),
   });

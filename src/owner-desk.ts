@@ -1,6 +1,7 @@
 import { BluelightError, errorCode, errorMessage } from './base/errors.js';
 import type { Clock } from './base/clock.js';
 import type { Log } from './base/log.js';
+import type { Remote } from './base/rpc.js';
 import type { Party } from './contract/policy.js';
 import { toUtc } from './contract/primitives.js';
 import type { Owner } from './identity/owner.js';
@@ -15,6 +16,7 @@ import { canonical } from './proof/canonical.js';
 import type { Signer } from './proof/keys.js';
 import type { Store } from './store/client.js';
 import type { Approval } from './store/policies.js';
+import type { RingApi } from './threads.js';
 import type { OwnerPort } from './web/ports.js';
 
 export interface OwnerDeskOptions {
@@ -30,7 +32,10 @@ export interface OwnerDeskOptions {
   /** Ends every command of the center. */
   endJobs: () => Promise<void>;
   log: Log;
+  ring: Pick<Remote<RingApi>, 'erase' | 'eraseStep'>;
 }
+
+const ERASE_WAIT_MS = 30_000;
 
 export type OwnerDesk = OwnerPort & {
   asks: Asks;
@@ -70,7 +75,7 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
       await asks.expire(true);
     },
     endClaim: (why) => outside.endClaim(why),
-    eraseRecordings: () => Promise.reject(cannotErase()),
+    eraseRecordings: () => eraseRecordings(o),
   };
 
   /** Opening again, and leaving for good, is the owner's word: his login, or his passphrase. */
@@ -114,8 +119,6 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
     },
     async optOut({ reason, recordings }, passphrase, by) {
       await ownersWord(by, passphrase);
-      // Before anything of the exit is done: it must not stop half way.
-      if (recordings === 'erase') throw cannotErase();
       return optOut(exit, by, { reason, recordings });
     },
     technicianUntil: () => gate.technicianUntil(),
@@ -170,8 +173,12 @@ function roleOf({ party }: Approval['request']): string {
   return party.kind === 'operator' ? party.role : '';
 }
 
-function cannotErase(): BluelightError {
-  return new BluelightError('UNSUPPORTED', 'this version cannot erase the recordings by itself', {
-    fix: 'leave with the recordings kept, stop the agent and erase the recording disk',
-  });
+/** Holds go with what they held. Frees space for half a minute; what is left then goes in the background. */
+async function eraseRecordings({ ring, store, outside, clock }: OwnerDeskOptions): Promise<'erased' | 'erasing'> {
+  await ring.erase(undefined);
+  for (const { id } of await store.holds.active()) await store.holds.release({ id, atMs: clock.now() });
+  await outside.holdsChanged();
+  const until = clock.monotonic() + ERASE_WAIT_MS;
+  while (await ring.eraseStep(undefined)) if (clock.monotonic() >= until) return 'erasing';
+  return 'erased';
 }

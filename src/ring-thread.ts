@@ -102,6 +102,9 @@ serve<RingApi>(main, {
   anchor: ({ stream, seq }) => ring.anchor(stream, seq),
   protect: (protections) => ring.setProtections(protections),
   markMotion: ({ camera, fromMs, toMs }) => ring.markMotion(camera, fromMs, toMs),
+  erase: () => ring.erase(),
+  eraseStep: () => ring.eraseStep(),
+  setMaximum: (maximumMs) => ring.setLimits({ ...data.limits, maximumMs }),
   clockTrust: (trust) => void (told.trust = trust),
   stop: () => ring.close(),
 });

@@ -87,6 +87,11 @@ export interface RingApi {
   anchor(ask: { stream: string; seq: number }): Anchor | null;
   protect(protections: Protection[]): void;
   markMotion(ask: { camera: string; fromMs: number; toMs: number }): void;
+  /** Everything but the disk's identity; `eraseStep` frees the space bit by bit until it says false. */
+  erase(_: undefined): void;
+  eraseStep(_: undefined): boolean;
+  /** Days that the terms allow, by camera, ms; replaces those of before. */
+  setMaximum(maximumMs: Record<string, number>): void;
   clockTrust(trust: 'none' | 'rtc' | 'ntp'): void;
   stop(_: undefined): void;
 }

@@ -1,8 +1,10 @@
+import { BluelightError } from './base/errors.js';
 import type { Log } from './base/log.js';
 import type { Cameras } from './cameras/cameras.js';
 import type { OpenedClip } from './clips/index.js';
 import type { Stills } from './clips/stills.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
+import type { Grant } from './contract/grant.js';
 import type { AuditEntry, Party, PolicyDocument } from './contract/policy.js';
 import { streamId, toUtc } from './contract/primitives.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
@@ -142,8 +144,8 @@ export function webPorts(o: WebPortsOptions): WebPorts {
           toMs: Date.parse(body.to),
           rendition: body.rendition === 'proxy' || body.role === 'sub' ? 'proxy' : 'original',
           priority: body.priority,
-          party: by,
-          door: 'page',
+          party: by.party,
+          door: by.door,
           reason: body.reason,
           send: body.send,
         });
@@ -154,10 +156,17 @@ export function webPorts(o: WebPortsOptions): WebPorts {
         const clip = await outside.clips.get(id);
         return clip === null ? null : publicClip(clip);
       },
-      manifest: (_grant, id) => outside.clips.manifest(id),
-      anchor: (_grant, id) => outside.clips.anchor(id),
-      async open(_grant, id, by) {
-        const opened = await outside.clips.open(id, { party: by, door: 'page' });
+      async manifest(grant, id) {
+        await ownClip(outside, grant, id);
+        return outside.clips.manifest(id);
+      },
+      async anchor(grant, id) {
+        await ownClip(outside, grant, id);
+        return outside.clips.anchor(id);
+      },
+      async open(grant, id, { party, door }) {
+        await ownClip(outside, grant, id);
+        const opened = await outside.clips.open(id, { party, door });
         return { name: opened.name, bytes: opened.bytes, chunks: chunksOf(opened) };
       },
       async queue() {
@@ -171,6 +180,13 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     audit: async (limit) => (await store.audit.list({ limit })).map(auditEntry),
     subscribe: (listener) => o.events.subscribe(listener),
   };
+}
+
+/** A permission for one camera opens no clip of another. */
+async function ownClip({ clips }: Outside, grant: Grant, id: string): Promise<void> {
+  const clip = await clips.get(id);
+  if (clip !== null && clip.camera === grant.camera) return;
+  throw new BluelightError('POLICY_DENIED', `this permission is for ${grant.camera}, not for the clip ${id}`);
 }
 
 const CHUNK_BYTES = 1024 * 1024;

@@ -1,3 +1,4 @@
+import { errorMessage } from '../base/errors.js';
 import { toUtc } from '../contract/primitives.js';
 import type { Party } from '../contract/policy.js';
 import type { Receipt } from '../contract/receipt.js';
@@ -23,8 +24,8 @@ export interface ExitPorts extends ReceiptPorts {
   leaveCenter(): Promise<boolean>;
   /** Forgets the center's key and the claim. */
   endClaim(why: string): Promise<void>;
-  /** Erases all recordings of the box. */
-  eraseRecordings(): Promise<void>;
+  /** Erases all recordings of the box. `erasing`: nothing of them is found any more, the space is still being freed. */
+  eraseRecordings(): Promise<'erased' | 'erasing'>;
 }
 
 /** Stops sharing at once and gives a receipt for it. @param until ms since 1970; null: until resumed */
@@ -76,23 +77,32 @@ export async function optOut(
   const cleared = await ports.leaveCenter();
   await ports.endClaim('opt-out');
   await tables.operators.replace({ atMs: clock.now(), operators: [] });
-  if (choice.recordings === 'erase') await ports.eraseRecordings();
+  // The receipt is given whatever the disk does: it says what is.
+  const remains =
+    choice.recordings === 'keep'
+      ? 'kept'
+      : await ports.eraseRecordings().catch((error: unknown) => errorMessage(error));
   return issueReceipt(ports, {
     kind: 'exit',
     by: partyColumns(by).party,
     policy,
     delivered: await deliveredClips(ports, center),
     looks: await liveLooks(ports),
-    words: exitWords(choice.recordings, cleared),
+    words: exitWords(remains, cleared),
   });
 }
 
-function exitWords(recordings: 'keep' | 'erase', cleared: boolean): string[] {
+const RECORDINGS: Record<string, string> = {
+  kept: 'The recordings on this box are yours and stay on it.',
+  erased: 'The recordings on this box were erased, as you chose.',
+  erasing: 'The recordings on this box are erased, as you chose; the disk is still freeing their space.',
+};
+
+/** @param remains what became of the recordings; anything else is why they could not be erased */
+function exitWords(remains: string, cleared: boolean): string[] {
   return [
     'This box has left the program. The city sees nothing of it any more, and its commands are refused.',
-    recordings === 'erase'
-      ? 'The recordings on this box were erased, as you chose.'
-      : 'The recordings on this box are yours and stay on it.',
+    RECORDINGS[remains] ?? `The recordings on this box could not be erased and stay on it: ${remains}.`,
     'The copies listed here were delivered before. They stay with the city, under its own rules of retention.',
     cleared
       ? "Nothing of this box is kept at the center's broker."

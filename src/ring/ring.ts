@@ -14,6 +14,7 @@ import { openDatabase, quarantine, readState } from './database.js';
 import { Ballast, identifyDisk, mountMark } from './disk.js';
 import { diskError, diskTrouble } from './disk-errors.js';
 import { realDiskIo, type DiskIo } from './disk-io.js';
+import { eraseStep, obeyErase, orderErase } from './erase.js';
 import { Evictor } from './evictor.js';
 import { Journal } from './journal.js';
 import { checkStream, INDEX_FILE } from './layout.js';
@@ -155,6 +156,7 @@ export class Ring implements RecorderHost {
     this.#guard(undefined, () => {
       this.#space?.tick(this.#limits, this.#clockWatch.trustedNow(now));
       this.#maintenance?.tick(this.#clockWatch);
+      if (this.#core !== undefined) eraseStep(this.#options.directory, this.clock);
       if (this.#problem?.state === 'full' && this.#space?.hasRoom(this.#limits) === true) this.#problem = undefined;
     });
   }
@@ -274,6 +276,23 @@ export class Ring implements RecorderHost {
     this.#repairIndex(error);
   }
 
+  /**
+   * Erases every recording of the disk, held or not, and records on. Once this returns nothing of before is found any
+   * more; `eraseStep` frees the space, and so does `tick` by itself.
+   * @throws BluelightError DISK_FAILED: nothing was erased
+   */
+  erase(): void {
+    this.#read(() => orderErase(this.#options.directory));
+    for (const recorder of this.#recorders.values()) recorder.abandon('agent_stopped');
+    this.#closeQuietly();
+    this.#tryOpen('agent_stopped');
+  }
+
+  /** False: nothing that was erased is left on the disk. */
+  eraseStep(): boolean {
+    return this.#read(() => eraseStep(this.#options.directory, this.clock));
+  }
+
   /** One step of rebuilding the index; false when it is complete. `tick` makes steps by itself. */
   rebuildStep(): boolean {
     return this.#maintenance?.rebuildStep() ?? false;
@@ -353,6 +372,7 @@ export class Ring implements RecorderHost {
       create: this.#options.create === true,
       expect: this.#knownDisk ?? this.#options.expectDisk,
     });
+    obeyErase(directory);
     const ballast = new Ballast(this.#io, directory, this.#options.ballastBytes ?? 32 << 20);
     const journal = new Journal(this.#io, directory, this.#options.journalFileBytes ?? 4 << 20);
     let core: Core | undefined;

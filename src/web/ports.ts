@@ -23,7 +23,7 @@ import type {
 import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
 import type { MotionEvent } from '../contract/motion.js';
-import type { AccessRequest, AuditEntry, Party, PolicyDocument } from '../contract/policy.js';
+import type { AccessRequest, AuditEntry, Door, Party, PolicyDocument } from '../contract/policy.js';
 import type { MotionZones } from '../contract/zones.js';
 import type { TimeRange } from '../contract/primitives.js';
 
@@ -150,12 +150,19 @@ export interface LivePort {
   subscribe(grant: Grant, role: Role, listener: LiveListener): () => void;
 }
 
+/** Who, and through which door: both stand in the audit log. */
+export interface Asker {
+  party: Party;
+  door: Door;
+}
+
 export interface ClipsPort {
   /** `role` of `request` names the stream; the range is the grant's. */
-  make(grant: Grant, request: MakeClipBody, by: Party): Promise<Clip>;
+  make(grant: Grant, request: MakeClipBody, by: Asker): Promise<Clip>;
   /** Newest first. */
   list(): Promise<Clip[]>;
   get(id: string): Promise<Clip | null>;
+  /** Rejects with POLICY_DENIED if the clip is of another camera than the grant; so does `open`. */
   manifest(grant: Grant, id: string): Promise<SignedManifest | null>;
   /** What came after the manifest. */
   anchor(grant: Grant, id: string): Promise<Anchor | null>;
@@ -163,7 +170,7 @@ export interface ClipsPort {
   open(
     grant: Grant,
     id: string,
-    by: Party,
+    by: Asker,
   ): Promise<{ name: string; bytes: number; chunks: AsyncGenerator<Uint8Array> }>;
   /** Waiting and running uploads, in the order in which they will be sent. */
   queue(): Promise<QueueBody>;

@@ -346,6 +346,36 @@ test('while the index is rebuilt a clip waits instead of saying that nothing is 
   await room.stop();
 });
 
+test('a clip of a time that was not recorded is failed, also when it was for the box itself', async () => {
+  const room = clipRoom(claim, parts());
+  await room.clips.start();
+  const asked = room.clips.request(ask(-500, -400, { send: false }));
+  await expect(asked).rejects.toMatchObject({ code: 'NO_COVERAGE' });
+  const [clip] = await room.clips.list({ limit: 1 });
+  expect(clip).toMatchObject({ state: 'failed', detail: expect.stringContaining('NO_COVERAGE') as string });
+  await room.stop();
+});
+
+test('what a job asked for is given up when it is cancelled: what runs, what waits, not what is delivered', async () => {
+  const room = clipRoom(claim, parts(), { chunkBytes: 16 * 1024 });
+  await room.clips.start();
+  const job = '01J000000000000000000000J0';
+  const done = (await room.clips.request(ask(0, 1, { job, priority: 'urgent' })))!;
+  await until(async () => (await room.clips.get(done.id))?.state === 'delivered');
+  const runs = (await room.clips.request(ask(0, 8, { job, priority: 'urgent' })))!;
+  const waits = (await room.clips.request(ask(2, 3, { job })))!;
+  const other = (await room.clips.request(ask(4, 5, {})))!;
+  await until(async () => (await room.clips.get(runs.id))!.sentBytes > 0);
+  await room.clips.cancelJob(job, 'not needed any more');
+  await until(async () => (await room.clips.get(other.id))?.state === 'delivered');
+  for (const { id } of [runs, waits]) {
+    expect(await room.clips.get(id)).toMatchObject({ state: 'failed', detail: 'CANCELED: not needed any more' });
+  }
+  expect((await room.clips.get(done.id))?.state).toBe('delivered');
+  expect(center.clips().filter((clip) => clip.state === 'delivered')).toHaveLength(2);
+  await room.stop();
+});
+
 test('something more urgent goes first; what it interrupted goes on where it was', async () => {
   const size = expected(0, 8).length;
   const room = clipRoom(claim, parts(), { chunkBytes: 16 * 1024 });

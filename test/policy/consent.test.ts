@@ -223,7 +223,7 @@ function exitPorts(box: PolicyBox, more: Partial<ExitPorts> = {}): ExitPorts & {
     centerId: () => 'rtcc',
     leaveCenter: async () => done.push('leave') > 0,
     endClaim: async () => void done.push('claim', String((box.membership.now = null))),
-    eraseRecordings: async () => void done.push('erase'),
+    eraseRecordings: async () => (done.push('erase'), 'erased' as const),
     endJobs: () => box.desk.endAll('NOT_ENROLLED', 'the owner left the program'),
     done,
     ...more,

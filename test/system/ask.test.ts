@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import type { JobMessage } from '../../src/contract/commands.js';
+import type { IssuedReceiptBody } from '../../src/contract/owner.js';
 import type { AuditEntry } from '../../src/contract/policy.js';
 import { ask as http } from '../web/harness.js';
 import { mosquitto, subscribe } from '../center/mosquitto.js';
@@ -117,8 +118,24 @@ test(
     );
     expect(refused).toMatchObject({ kind: 'command.unknown', outcome: 'refused', door: 'mqtt' });
 
+    // --- a technician sees pictures only while the owner lets him, a day at most
+    const still = ['still', 'cam-1', '--out', join(site.dir, 'still.jpg')];
+    expect((await site.tryCli(still)).code, 'exit code of a denial').not.toBe(0);
+    expect((await site.tryCli(['policy', 'technician', '--for', '25h'], PASSPHRASE)).code).not.toBe(0);
+    expect((await site.tryCli(['policy', 'technician', '--for', '1h'], 'not her passphrase')).code).not.toBe(0);
+    await site.cli(['policy', 'technician', '--for', '1h'], PASSPHRASE);
+    await site.cli(still);
+    expect(await site.cli(['policy', 'technician', '--off'])).toEqual({ until: null });
+    expect((await site.tryCli(still)).code).not.toBe(0);
+
     // --- after leaving the broker holds nothing of this box, and nobody listens
-    await site.cli(['optout', '--passphrase-stdin'], PASSPHRASE);
+    // Sequence numbers begin anew, so old files are known by what is in them.
+    const before = readFileSync(segmentFiles(ring, 'cam-1.main')[0]!);
+    const exit = await site.cli<IssuedReceiptBody>(['optout', '--erase', '--passphrase-stdin'], PASSPHRASE);
+    expect(exit.receipt.words.join(' ')).toContain('were erased');
+    expect((await site.recording(2, 20_000))?.streams, 'recording goes on').toHaveLength(2);
+    expect(existsSync(join(ring, 'erased'))).toBe(false);
+    expect(segmentFiles(ring, 'cam-1.main').filter((path) => readFileSync(path).equals(before))).toEqual([]);
     expect(await kept(broker.port, '#')).toBe('');
     const lines = heard.lines.length;
     await request({ lifeS: 5 });

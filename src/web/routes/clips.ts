@@ -17,7 +17,7 @@ export const clipRoutes = [
     body: makeClipBody,
     response: { status: 201, type: 'application/json', schema: clip },
     targets: (_services, { body }) => [{ camera: body.camera, range: rangeOf(body), reason: body.reason }],
-    handler: async ({ ports }, call, grants) => json(await ports.clips.make(grants.one(), call.body, call.party), 201),
+    handler: async ({ ports }, call, grants) => json(await ports.clips.make(grants.one(), call.body, call), 201),
   }),
   footage({
     method: 'GET',
@@ -87,7 +87,7 @@ export const clipRoutes = [
     response: { status: 200, type: 'video/mp4' },
     targets: clipTarget,
     async handler(services, call, grants) {
-      const clip = await services.ports.clips.open(grants.one(), clipParam(call), call.party);
+      const clip = await services.ports.clips.open(grants.one(), clipParam(call), call);
       return streamed(services, call, grants.one(), told(services, grants.one(), clip.chunks), {
         ...download(clip.name),
         'content-type': 'video/mp4',
