@@ -74,6 +74,9 @@ export async function prepare(
     return { do: 'fail', code: 'NO_COVERAGE', why: `nothing of this range is recorded (${reason})` };
   }
   if (others.length > 0) return { do: 'split', first, others };
+  // A part of what was asked tells of the gaps in all of it: the next part may never be asked for.
+  const asked = { stream, fromMs: Date.parse(clip.from), toMs: Date.parse(clip.to) };
+  const gaps = clip.covers === null ? plan.gaps : (await options.footage.plan(asked)).gaps;
   const granted = await ask(options, clip, who, first);
   if ('do' in granted) return granted;
   const { grant, planned } = granted;
@@ -84,7 +87,7 @@ export async function prepare(
       grant,
       file,
       planned,
-      ...(await proof(options, clip, who.party, granted, plan, file, signal)),
+      ...(await proof(options, clip, who.party, granted, { ...plan, gaps }, file, signal)),
     };
   } catch (error) {
     await options.gate.finished(grant, { outcome: 'failed', bytes: 0, why: errorMessage(error) });

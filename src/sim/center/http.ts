@@ -9,6 +9,7 @@ import { Hono, type Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { BluelightError, errorCode, toErrorData } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
+import { canonical } from '../../proof/canonical.js';
 import type { ConsoleState } from './console-state.js';
 import { operatorsBody, proposalBody, requestBody, type Requests } from './requests.js';
 import { boxView, clipView, eventView, jobView } from './views.js';
@@ -130,7 +131,8 @@ function routes(o: HttpOptions, stop: AbortSignal): Hono {
   });
   app.get('/clips/:clip/anchor.json', (c) => {
     const anchor = o.db.anchor(c.req.param('clip'));
-    return anchor === undefined ? c.notFound() : c.json(anchor);
+    if (anchor === undefined) return c.notFound();
+    return c.body(canonical(anchor), 200, { 'content-type': 'application/json' });
   });
   app.get('/checkpoints/:site/:box', (c) => {
     const { site, box } = c.req.param();

@@ -14,6 +14,7 @@ import { manifest as manifestSchema, signedManifest, type Manifest, type SignedM
 import type { Anchor } from '../../contract/evidence.js';
 import { toUtc } from '../../contract/primitives.js';
 import { MANIFEST_TYPE, RECEIPT_TYPE, type ClipConfirmation, type DeliveryReceipt } from '../../contract/upload.js';
+import { canonical } from '../../proof/canonical.js';
 import { openEnvelope } from '../../proof/dsse.js';
 import { parseUnique } from '../../proof/json.js';
 import { signJws } from '../../proof/jws.js';
@@ -91,11 +92,11 @@ export class Uploads {
     return this.confirm(clipId);
   }
 
-  /** Beside the delivered file, where `bluelight verify` looks for it. */
+  /** Beside the delivered file, where `bluelight verify` looks for it; canonical, so that records stand as hashed. */
   keepAnchor(clipId: string, anchor: Anchor): void {
     const clip = this.#o.db.clip(clipId);
     if (clip?.state !== 'delivered') return;
-    writeFileAtomic(this.path(clip).replace(/\.mp4$/, '.anchor.json'), `${JSON.stringify(anchor)}\n`);
+    writeFileAtomic(this.path(clip).replace(/\.mp4$/, '.anchor.json'), canonical(anchor));
   }
 
   /** @throws BluelightError UNKNOWN_CLIP */

@@ -2,10 +2,13 @@ import { BluelightError } from '../../base/errors.js';
 import { clip, signedManifest, type Clip } from '../../contract/clip.js';
 import { anchor } from '../../contract/evidence.js';
 import { clipsBody, makeClipBody } from '../../contract/http.js';
+import { canonical } from '../../proof/canonical.js';
 import { clipParam } from '../params.js';
 import { footage, json, rangeOf, type Call, type Services, type Target } from '../route.js';
 import { download, streamed, told } from '../stream.js';
 import { clipTargets } from '../targets.js';
+
+const JSON_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
 
 export const clipRoutes = [
   footage({
@@ -71,7 +74,8 @@ export const clipRoutes = [
     targets: clipTarget,
     async handler({ ports }, call, grants) {
       const found = await ports.clips.anchor(grants.one(), clipParam(call));
-      if (found !== null) return found;
+      // Canonical, so that whoever has it can hash the records as they stand there.
+      if (found !== null) return new Response(canonical(found), { headers: JSON_HEADERS });
       throw new BluelightError('NOT_FOUND', 'Nothing came after the manifest of this clip.', {
         fix: 'The manifest has its own checkpoint, or the next one comes within five minutes.',
         retryable: true,
