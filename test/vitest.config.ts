@@ -27,7 +27,8 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // They wait for seconds of real time more than they compute; more than two at a time would delay one another.
+          maxWorkers: 2,
           retry,
         },
       },

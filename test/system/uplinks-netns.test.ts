@@ -1,6 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import { parseCounters } from '../../src/uplinks/counters.js';
 import type { LinkStatus } from '../../src/uplinks/index.js';
@@ -29,7 +30,7 @@ function routes(): void {
   }
 }
 
-beforeAll(() => {
+beforeEach(() => {
   removeSpaces();
   for (const space of [BOX, CENTER]) {
     ip(`netns add ${space}`);
@@ -49,8 +50,11 @@ beforeAll(() => {
 });
 
 const children: ChildProcess[] = [];
-afterAll(() => {
-  for (const child of children) child.kill('SIGKILL');
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
   removeSpaces();
 });
 
