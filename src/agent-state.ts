@@ -3,7 +3,7 @@ import type { Clock } from './base/clock.js';
 import type { Closing } from './base/closing.js';
 import type { Log } from './base/log.js';
 import { Host } from './health/host.js';
-import { boxKey, type BoxKey } from './identity/box-key.js';
+import { BoxKey } from './identity/box-key.js';
 import { Claims } from './identity/claims.js';
 import { Logins } from './identity/logins.js';
 import type { Settings } from './settings/table.js';
@@ -25,7 +25,7 @@ export async function openState(
 ): Promise<AgentState> {
   const store = await openStore({ path: join(settings['state_dir'], 'state.db'), clock, onDeath });
   closing.add('the store', () => store.close());
-  const signer = await boxKey(store, clock);
+  const signer = await BoxKey.open(store, clock);
   const host = new Host(clock, log);
   await host.start();
   closing.add('the host readings', () => host.stop());

@@ -13,6 +13,7 @@ import { diskFacts } from './health/disk-faults.js';
 import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import { Holds } from './holds.js';
+import { Enrolment } from './enrolment.js';
 import { MotionFlow } from './motion-flow.js';
 import { Owner } from './identity/owner.js';
 import { Outside } from './outside.js';
@@ -171,6 +172,16 @@ async function compose(base: Base): Promise<Agent> {
       proposal: (text) => commands.inbox.proposal(text),
     },
     jobs: () => commands.recent(),
+    onEnrolment: (text) => enrolment.receive(text),
+  });
+  const enrolment: Enrolment = new Enrolment({
+    ...state,
+    clock,
+    log,
+    outside,
+    gate,
+    onKey: (key) => recording.ring.useKey(key),
+    address: settings['center.address'],
   });
   const motion = new MotionFlow({
     ...base,
@@ -200,6 +211,8 @@ async function compose(base: Base): Promise<Agent> {
   const commands: Commands = new Commands({ ...base, store, gate, owner, outside, footage, holds, scan });
   await outside.start();
   commands.start();
+  await enrolment.start((reason, by) => owner.letGo(reason, by));
+  closing.add('the claim', () => enrolment.stop());
   closing.add('motion', () => motion.stop());
   await motion.start();
   const checkpoints = new Checkpoints({
@@ -237,6 +250,7 @@ async function compose(base: Base): Promise<Agent> {
     stills,
     outside,
     holds,
+    enrolment,
     events,
     reading,
     alarms,
@@ -264,7 +278,8 @@ async function compose(base: Base): Promise<Agent> {
         ring: recording.ringStatus(),
         state: stateWatch.reading,
         streams: recording.streams(),
-        outside: outside.reading(),
+        outside: enrolment.over(outside.reading()),
+        claim: enrolment.notice,
         cameraClocks: cameras.clocks,
         alarms: alarms.active,
       });

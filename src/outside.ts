@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Clock } from './base/clock.js';
 import { BluelightError, errorMessage } from './base/errors.js';
 import { ulid } from './base/ids.js';
@@ -13,19 +14,19 @@ import type { EventType, InfoMessage, PolicyReported } from './contract/messages
 import type { MotionEvent } from './contract/motion.js';
 import type { Host } from './health/host.js';
 import { assembleHeartbeat, type BoxReading } from './health/status.js';
+import type { BoxKey } from './identity/box-key.js';
 import type { Claims, Membership } from './identity/claims.js';
 import { toUtc } from './contract/primitives.js';
 import type { Bound } from './policy/command-admission.js';
 import type { Gate } from './policy/gate.js';
 import { Reports } from './policy/reports.js';
-import type { Signer } from './proof/keys.js';
 import type { OutsideReading } from './reading.js';
 import type { Footage } from './ring/footage.js';
 import type { Protection } from './ring/types.js';
 import type { Settings } from './settings/table.js';
 import type { StoredClip } from './store/clips.js';
 import type { Store } from './store/client.js';
-import { createUplinks, type Uplinks } from './uplinks/index.js';
+import { createUplinks, type DialTarget, type Uplinks } from './uplinks/index.js';
 import { VERSION } from './version.js';
 
 export interface OutsideOptions {
@@ -34,7 +35,7 @@ export interface OutsideOptions {
   settings: Settings;
   store: Store;
   claims: Claims;
-  signer: Signer;
+  signer: BoxKey;
   redactor: Redactor;
   footage: Footage;
   gate: Gate;
@@ -49,6 +50,8 @@ export interface OutsideOptions {
   inbox: Inbox;
   /** Open jobs and those that ended lately. */
   jobs: () => Promise<JobMessage[]>;
+  /** Signed words of the center on keys and membership. */
+  onEnrolment: (text: string) => void;
 }
 
 interface Parts {
@@ -112,12 +115,15 @@ export class Outside {
     await this.#close(reason);
   }
 
-  /** @throws BluelightError CLAIM_INVALID | CLAIMED | CLAIM_USED | CLAIM_EXPIRED */
-  async claim(data: unknown): Promise<{ site: string; box: string; center: string }> {
-    const { claim } = await this.#o.claims.bind(data);
+  /** The claim or its keys are other ones: everything that hangs on them is built anew. */
+  async reopen(): Promise<void> {
     await this.#close('shutdown');
     await this.#open();
-    return { site: claim.site, box: claim.box, center: claim.center.id };
+  }
+
+  /** A connection to the outside, for who has no other way: the claim. */
+  dial(target: DialTarget): Promise<Duplex> {
+    return this.#running().uplinks.dial(target);
   }
 
   /** The claim is complete when the center itself has answered for the first time. */
@@ -136,8 +142,7 @@ export class Outside {
   /** Forgets the center: the box is nobody's again. */
   async endClaim(why: string): Promise<void> {
     await this.#o.claims.end(why);
-    await this.#close('shutdown');
-    await this.#open();
+    await this.reopen();
   }
 
   /** A motion event goes into the outbox at once, and asks for its clip. */
@@ -264,7 +269,7 @@ export class Outside {
         rendition: settings['clips.rendition'],
       },
     });
-    const center = membership === null ? null : this.#center(membership, uplinks);
+    const center = membership === null || membership.waiting ? null : this.#center(membership, uplinks);
     this.#parts = { membership, uplinks, clips, center };
     const motion = await store.motion.list({ camera: null, fromMs: clock.now() - DAY_MS, ...NO_END });
     await clips.start(motion);
@@ -287,6 +292,7 @@ export class Outside {
       info: () => this.#info(),
       inbox: this.#o.inbox,
       reports: { policy: () => this.#policyReport(), jobs: () => this.#o.jobs() },
+      onEnrolment: (text) => this.#o.onEnrolment(text),
       dial: (target) => uplinks.dial(target),
       heartbeatMs: () => this.#heartbeatMs(uplinks),
       keepaliveS: () => (metered(uplinks) ? 60 : 20),
@@ -307,6 +313,7 @@ export class Outside {
       agent: VERSION,
       capabilities: ['record', 'motion', 'clip.original', 'clip.proxy'],
       keyId: this.#o.signer.keyId,
+      rotations: [...this.#o.signer.statements],
       cameras: this.#o.cameras().map((camera) => ({
         id: camera.id,
         name: camera.name,

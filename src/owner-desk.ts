@@ -41,6 +41,8 @@ export type OwnerDesk = OwnerPort & {
   asks: Asks;
   /** Terms that the center proposes, as they came in. */
   takeProposal(text: string): Promise<void>;
+  /** The center ended the membership: sharing ends like at an opt-out, and the owner gets his receipt. */
+  letGo(reason: string, by: Party): Promise<void>;
 };
 
 /** The owner's side of the gate, as the page and the command line reach it. */
@@ -105,6 +107,9 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
   return {
     asks,
     takeProposal: (text) => takeProposal({ tables: store, gate, consent, bound: () => outside.bound() }, text),
+    async letGo(reason, by) {
+      await optOut(exit, by, { reason, recordings: 'keep', ended: 'revoked' });
+    },
     keyId: () => owner.keyId(),
     setUp: (name, passphrase) => owner.setUp(name, passphrase),
     preview: (document) => consent.preview(canonical(document)),

@@ -7,18 +7,21 @@ import type { Closing } from './base/closing.js';
 import type { Log } from './base/log.js';
 import { measureLoopDelay } from './base/loop-delay.js';
 import { pageCertificate } from './identity/certificate.js';
+import type { Enrolment } from './enrolment.js';
+import { identityDesk } from './identity-desk.js';
 import type { Recording } from './recording.js';
 import type { Settings } from './settings/table.js';
 import { webPorts, type WebPortsOptions } from './web-ports.js';
 import { createWeb } from './web/server.js';
 
-export interface PeopleOptions extends Omit<WebPortsOptions, 'media' | 'threads' | 'store' | 'logins'> {
+export interface PeopleOptions extends Omit<WebPortsOptions, 'media' | 'identity' | 'threads' | 'store' | 'logins'> {
   clock: Clock;
   log: Log;
   settings: Settings;
   closing: Closing;
   state: AgentState;
   recording: Recording;
+  enrolment: Enrolment;
 }
 
 export interface Doors {
@@ -32,6 +35,7 @@ export interface Doors {
 export async function openDoors(o: PeopleOptions): Promise<Doors> {
   const { clock, log, settings, closing, recording } = o;
   const { store, logins } = o.state;
+  const identity = identityDesk({ ...o.state, enrolment: o.enrolment });
   const threads = async (ms: number): ReturnType<WebPortsOptions['threads']> => {
     const [own, media] = await Promise.all([measureLoopDelay(clock, ms), recording.media.loopDelay(ms)]);
     return {
@@ -44,7 +48,7 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
   const web = createWeb({
     clock,
     log,
-    ports: webPorts({ ...o, media: recording.media, store, logins, threads }),
+    ports: webPorts({ ...o, media: recording.media, store, logins, identity, threads }),
     tls: await pageCertificate({ tables: store, clock, log }, ownNames(settings)),
     listen: { host: settings['web.host'], port: settings['web.port'] },
     hosts: settings['web.hosts'],

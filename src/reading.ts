@@ -32,6 +32,8 @@ export interface ReadingInputs {
   state: StateReading;
   streams: IngestStatus[];
   outside: OutsideReading;
+  /** Why the box is nobody's although it was claimed; null: nothing to tell. */
+  claim: BoxReading['claim'];
   cameraClocks: ReadonlyMap<string, number>;
   alarms: readonly Alarm[];
 }
@@ -51,6 +53,7 @@ export function readBox(inputs: ReadingInputs): BoxReading {
     agent: VERSION,
     keyId: inputs.keyId,
     claimed: outside.claimed,
+    claim: inputs.claim,
     streams: inputs.streams,
     disk: inputs.ring === null ? null : { ...inputs.ring, forecast: forecastOf(inputs.ring, inputs.streams) },
     state: inputs.state,

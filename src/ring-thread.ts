@@ -24,6 +24,8 @@ const ACK_BYTES = 8 * 1024 * 1024;
 
 const log = createLog({ redactor: new Redactor(), level: data.logLevel }).child({ thread: 'ring' });
 const clock = systemClock((error) => log.error({ error: errorMessage(error) }, 'a periodic task failed'));
+/** Changes when the box gets a new key. */
+const held = { signer: signerFromKey(data.key) };
 const ring = new Ring({
   directory: data.directory,
   create: data.create,
@@ -33,7 +35,12 @@ const ring = new Ring({
   bootId: data.bootId,
   limits: data.limits,
   segmentMs: data.segmentMs,
-  signer: signerFromKey(data.key),
+  signer: {
+    get keyId() {
+      return held.signer.keyId;
+    },
+    sign: (bytes) => held.signer.sign(bytes),
+  },
   log,
 });
 
@@ -105,6 +112,7 @@ serve<RingApi>(main, {
   erase: () => ring.erase(),
   eraseStep: () => ring.eraseStep(),
   setMaximum: (maximumMs) => ring.setLimits({ ...data.limits, maximumMs }),
+  useKey: (key) => void (held.signer = signerFromKey(key)),
   clockTrust: (trust) => void (told.trust = trust),
   stop: () => ring.close(),
 });

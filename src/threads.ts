@@ -92,6 +92,8 @@ export interface RingApi {
   eraseStep(_: undefined): boolean;
   /** Days that the terms allow, by camera, ms; replaces those of before. */
   setMaximum(maximumMs: Record<string, number>): void;
+  /** What is signed from now on is signed with this key. */
+  useKey(key: KeyObject): void;
   clockTrust(trust: 'none' | 'rtc' | 'ntp'): void;
   stop(_: undefined): void;
 }

@@ -20,7 +20,7 @@ import type { SiteZones } from './site-zones.js';
 import type { Settings } from './settings/table.js';
 import type { LinkedAuditRow } from './store/audit-chain.js';
 import type { Store } from './store/client.js';
-import type { HoldsPort, OwnerPort, WebPorts } from './web/ports.js';
+import type { HoldsPort, IdentityPort, OwnerPort, WebPorts } from './web/ports.js';
 
 export interface WebPortsOptions {
   settings: Settings;
@@ -35,6 +35,7 @@ export interface WebPortsOptions {
   events: PageEvents;
   owner: OwnerPort;
   holds: HoldsPort;
+  identity: IdentityPort;
   alarms: SiteAlarms;
   media: Recording['media'];
   zones: SiteZones;
@@ -68,7 +69,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     verifyLogin: (code) => o.logins.verify(code),
     status: () => assembleStatus(o.reading()),
     threads: (ms) => o.threads(ms),
-    claim: (file) => outside.claim(file),
+    identity: o.identity,
     owner: o.owner,
     holds: o.holds,
     alarms: {

@@ -259,9 +259,9 @@ class Client implements Center {
   async #birth(session: Session, id: string): Promise<void> {
     await this.#publishInfo(session, id);
     await this.#publishStatus(session, id, 'online', 'connected');
-    const { ack, status, operators, command, policyProposed } = this.#topics;
+    const { ack, status, enrolment, operators, command, policyProposed } = this.#topics;
     const asks = this.#o.inbox === undefined ? [] : [operators, policyProposed, command('#')];
-    await session.subscribe([ack, status, centerStatusTopic(this.#o.claim.center.id), ...asks]);
+    await session.subscribe([ack, status, enrolment, centerStatusTopic(this.#o.claim.center.id), ...asks]);
     // A broker that refuses these still takes heartbeats.
     await this.#reports?.birth(session).catch((error: unknown) => this.#note(error));
     this.#depth = (await this.#o.outbox.stats()).rows;
@@ -333,6 +333,7 @@ class Client implements Center {
     try {
       if (topic === this.#topics.ack) this.#onAck(payload.toString('utf8'));
       else if (topic === this.#topics.status) this.#onOwnStatus(payload);
+      else if (topic === this.#topics.enrolment) this.#o.onEnrolment?.(payload.toString('utf8'));
       else if (topic === centerStatusTopic(this.#o.claim.center.id)) {
         this.#centerOnline = payload.length === 0 ? null : centerStatusMessage.parse(parseJson(payload)).online;
       } else if (payload.length > 0) this.#ask(topic, payload.toString('utf8'));

@@ -13,6 +13,8 @@ export interface CenterOptions {
   heartbeat: HeartbeatSource;
   /** The birth message without session and time. */
   info: () => Omit<InfoMessage, 'schema' | 'session' | 'ts'>;
+  /** What the center says of keys and membership, as it came: whoever takes it checks the signatures. */
+  onEnrolment?: (text: string) => void;
   /** Absent: the center is told of nothing that it could ask for, and asks for nothing. */
   inbox?: Inbox;
   reports?: ReportsPort;

@@ -30,6 +30,19 @@ export async function readSecret(prompt: string): Promise<string> {
   }
 }
 
+/** A line typed by a person. @throws BluelightError USAGE: nobody is there to type */
+export async function ask(prompt: string): Promise<string> {
+  if (!process.stdin.isTTY) {
+    throw new BluelightError('USAGE', 'somebody must answer a question here', { fix: 'run this on a terminal' });
+  }
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await reader.question(prompt)).trim().toLowerCase();
+  } finally {
+    reader.close();
+  }
+}
+
 /** A range of time as a person writes it. @throws BluelightError USAGE */
 export function parseRange(from: string, to: string, nowMs: number): { from: string; to: string } {
   const [fromMs, toMs] = [parseTime(from, nowMs), parseTime(to, nowMs)];

@@ -87,7 +87,12 @@ export function addSimCommands(program: Command): void {
     .option('--mqtt-port <port>', 'of its broker; 0: any free one', whole, 0)
     .option('--port <port>', 'of console and uploads; 0: any free one', whole, 0)
     .option('--broker <url>', 'use this broker instead of its own')
-    .option('--claim <site/box=file>', 'write a claim file for a box; may be given again', collect, [])
+    .option(
+      '--claim <site/box=file>',
+      'give out a claim for a box: file, QR text and code; may be given again',
+      collect,
+      [],
+    )
     .action(action(simCenter));
 }
 
@@ -188,16 +193,28 @@ async function simCenter(context: Context, options: CenterOptions): Promise<void
     httpPort: options.port,
     broker: options.broker === undefined ? undefined : { url: options.broker },
   });
-  for (const claim of options.claim) {
+  const claims = options.claim.map((claim) => {
     const [, site, box, file] = /^([^/=]+)\/([^/=]+)=(.+)$/.exec(claim) ?? [];
     if (site === undefined || box === undefined || file === undefined) {
       throw new BluelightError('USAGE', `"${claim}" is not SITE/BOX=FILE`);
     }
-    writeFileSync(file, JSON.stringify(center.claimFile(site, box), null, 2), { mode: 0o600 });
-  }
+    const issued = center.issue(site, box);
+    writeFileSync(file, JSON.stringify(issued.file, null, 2), { mode: 0o600 });
+    const { qr, code, address, fingerprint, expiresAt } = issued;
+    return { site, box, file, qr, code, address, fingerprint, expiresAt };
+  });
   const ready = { console: center.consoleUrl, broker: center.brokerUrl, upload: center.uploadUrl };
-  if (context.json) process.stdout.write(JSON.stringify(ready) + '\n');
-  else for (const [name, url] of Object.entries(ready)) line(`${name.padEnd(8)} ${url}`);
+  if (context.json) process.stdout.write(JSON.stringify({ ...ready, claims }) + '\n');
+  else {
+    for (const [name, url] of Object.entries(ready)) line(`${name.padEnd(8)} ${url}`);
+    for (const claim of claims) {
+      line('');
+      line(`claim    ${claim.site}/${claim.box}, good until ${claim.expiresAt} and once`);
+      line(`  file   ${claim.file}`);
+      line(`  QR     ${claim.qr}`);
+      line(`  code   ${claim.code}  at ${claim.address}, fingerprint ${claim.fingerprint}`);
+    }
+  }
   await asked();
   await center.close();
 }

@@ -91,9 +91,6 @@ export const statusBody = z.object({
 });
 export type StatusBody = z.infer<typeof statusBody>;
 
-/** What the box belongs to now. */
-export const claimedBody = z.object({ site: z.string(), box: z.string(), center: z.string() });
-
 export const camerasBody = z.object({ cameras: z.array(camera) });
 
 export const discoveryBody = z.object({

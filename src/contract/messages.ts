@@ -27,6 +27,8 @@ export const infoMessage = z.object({
   agent: z.string(),
   capabilities: z.array(z.string()),
   keyId: publicKeyText,
+  /** How this key followed on those before it, oldest first: JWS of contract/enrolment `rotation`. */
+  rotations: z.array(z.string().max(4_000)).max(20).optional(),
   cameras: z.array(
     z.object({
       id: cameraId,
@@ -158,8 +160,10 @@ export const claimFile = z.object({
   box: slug,
   /** After this it is refused; absent: good until used. */
   expiresAt: utc.optional(),
-  /** One time: the box shows it to the center at its first contact. */
+  /** One time: the box shows it to the center at its first contact. Comes with `enrol`. */
   secret: z.string().min(16).max(200).optional(),
+  /** Where the secret is shown, see contract/enrolment; the claim is pending until then. */
+  enrol: z.url({ protocol: /^https?$/ }).optional(),
   /** At a site of the city: the key that signs the terms. Absent: the owner of the site signs them, on the box. */
   authority: z.strictObject({ kind: z.literal('city'), key: publicKeyText }).optional(),
   center: z.object({
@@ -235,5 +239,6 @@ export function topics(site: string, box: string) {
     operators: `${root}/operators`,
     policyReported: `${root}/policy/reported`,
     policyProposed: `${root}/policy/proposed`,
+    enrolment: `${root}/enrolment`,
   };
 }

@@ -22,6 +22,8 @@ export interface BoxReading extends DisksReading {
   agent: string;
   keyId: string;
   claimed: boolean;
+  /** Why the box is nobody's although it was claimed; null: nothing to tell. */
+  claim: { code: string; message: string; fix: string } | null;
   /** Without the age of the last byte on disk. */
   streams: Omit<StreamStatus, 'ageMs'>[];
   clock: ClockReading;
@@ -101,6 +103,7 @@ function findProblems(reading: BoxReading, streams: StreamStatus[]): Problem[] {
     ...streams.flatMap(streamProblems),
     ...clockProblems(reading),
     ...reading.alarms.flatMap(alarmProblem),
+    ...(reading.claim === null ? [] : [{ ...reading.claim, ...box('warning') }]),
     ...(reading.policy.problem === null ? [] : [{ ...reading.policy.problem, ...box('warning') }]),
   ];
 }

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import { ulid } from '../base/ids.js';
+import { fullFingerprint, type ClaimTicket } from '../contract/enrolment.js';
 import { claimFile, type ClaimFile } from '../contract/messages.js';
 import { canonicalBytes } from '../proof/canonical.js';
 import { publicKeyFromText } from '../proof/keys.js';
-import type { Claim } from '../store/claims.js';
+import type { Claim, Waiting } from '../store/claims.js';
 import type { TableCalls } from '../store/calls.js';
 
 /** Everything that is needed to reach the center. */
@@ -15,6 +16,8 @@ export interface Membership {
   centerKeys: readonly string[];
   /** For the broker; null: none. */
   password: string | null;
+  /** The center has not seen the secret of this claim yet: nothing is said to its broker. */
+  waiting: boolean;
 }
 
 /** Binds the box to a center. A power cut leaves it bound or free, never between. */
@@ -32,24 +35,51 @@ export class Claims {
     const claim = await this.#tables.claims.current();
     if (claim === null) return null;
     const key = await this.#tables.keys.current('center');
-    return { claim, centerKeys: key === null ? [] : [key.kid], password: await this.#tables.claims.password(claim.id) };
+    return {
+      // The key that signed the claim may have given way to another since.
+      claim: key === null ? claim : { ...claim, center: { ...claim.center, key: key.kid } },
+      centerKeys: key === null ? [] : [key.kid],
+      password: await this.#tables.claims.password(claim.id),
+      waiting: (await this.#tables.claims.waiting()) !== null,
+    };
+  }
+
+  /** The claim whose secret the center has not seen yet; null: none. */
+  waiting(): Promise<Waiting | null> {
+    return this.#tables.claims.waiting();
   }
 
   /**
-   * Takes a claim file. The claim waits (`pending`) until the center has answered, see `confirm`.
+   * Takes a claim file. The claim waits (`pending`) until the center has taken its secret and has answered, see
+   * `enrolled` and `confirm`.
    * @throws BluelightError CLAIM_INVALID | CLAIMED | CLAIM_USED | CLAIM_EXPIRED
    */
   async bind(data: unknown): Promise<Membership> {
     const file = readClaim(data);
+    this.#refuseExpired(file.expiresAt);
     const now = this.#clock.now();
-    if (file.expiresAt !== undefined && Date.parse(file.expiresAt) <= now) {
-      throw new BluelightError('CLAIM_EXPIRED', `this claim expired at ${file.expiresAt}`, {
-        fix: 'ask the center for a new one; check the clock of the box if it should still be good',
-      });
-    }
-    const fingerprint = createHash('sha256').update(canonicalBytes(file)).digest('hex');
-    await this.#tables.claims.add({ id: ulid(now), file, fingerprint, state: 'pending', atMs: now });
+    const ticket = ticketOf(file);
+    await this.#tables.claims.add({ ...this.#entry(file), ticket, atMs: now });
     return (await this.membership())!;
+  }
+
+  /**
+   * Takes a QR code or a typed code, whose fingerprint a person has compared.
+   * @throws BluelightError CLAIMED | CLAIM_EXPIRED
+   */
+  async wait(ticket: ClaimTicket): Promise<void> {
+    this.#refuseExpired(ticket.expiresAt);
+    await this.#tables.claims.wait({ ticket, atMs: this.#clock.now() });
+  }
+
+  /** The center took the secret; its answer is the claim. @throws BluelightError CLAIM_INVALID | KEY_USED */
+  async enrolled(data: unknown): Promise<void> {
+    await this.#tables.claims.enrolled(this.#entry(readClaim(data)));
+  }
+
+  /** The waiting claim comes to nothing. */
+  async giveUp(why: string): Promise<void> {
+    await this.#tables.claims.giveUp({ atMs: this.#clock.now(), why });
   }
 
   /** The center has answered for the first time: the claim is complete. */
@@ -63,6 +93,26 @@ export class Claims {
     const atMs = this.#clock.now();
     if (claim !== null) await this.#tables.claims.end({ id: claim.id, atMs, why });
   }
+
+  #entry(file: ClaimFile) {
+    const now = this.#clock.now();
+    const fingerprint = createHash('sha256').update(canonicalBytes(file)).digest('hex');
+    return { id: ulid(now), file, fingerprint, state: 'pending' as const, atMs: now };
+  }
+
+  #refuseExpired(expiresAt: string | undefined): void {
+    if (expiresAt === undefined || Date.parse(expiresAt) > this.#clock.now()) return;
+    throw new BluelightError('CLAIM_EXPIRED', `this claim expired at ${expiresAt}`, {
+      fix: 'ask the center for a new one; check the clock of the box if it should still be good',
+    });
+  }
+}
+
+/** Null: nothing is to be shown to the center, its first answer completes the claim. */
+function ticketOf({ enrol, secret, expiresAt, center }: ClaimFile): ClaimTicket | null {
+  if (enrol === undefined || secret === undefined) return null;
+  const ticket = { address: enrol, fingerprint: fullFingerprint(center.key), secret };
+  return expiresAt === undefined ? ticket : { ...ticket, expiresAt };
 }
 
 /** @throws BluelightError CLAIM_INVALID naming the path of the bad key */
@@ -88,10 +138,4 @@ function invalid(why: string, cause?: unknown): BluelightError {
     fix: 'ask the center for a new claim file',
     cause,
   });
-}
-
-/** What two people compare over the phone: SHA-256 of the raw key, 5 groups of 4 hexadecimal digits. */
-export function keyFingerprint(keyText: string): string {
-  const digest = createHash('sha256').update(Buffer.from(keyText, 'base64url')).digest('hex');
-  return digest.slice(0, 20).toUpperCase().match(/.{4}/g)!.join(' ');
 }

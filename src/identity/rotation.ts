@@ -1,25 +1,15 @@
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
-import { z } from 'zod';
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
-import { publicKeyText as keyText, slug, utc, toUtc } from '../contract/primitives.js';
+import { rotation, ROTATION_TYPE } from '../contract/enrolment.js';
+import { toUtc } from '../contract/primitives.js';
 import { openJws, signJws } from '../proof/jws.js';
 import { publicKeyFromText, publicKeyText, signerFromKey, type Signer } from '../proof/keys.js';
 import type { TableCalls } from '../store/calls.js';
-import { BOX_KEY_FILE, NEXT_KEY_FILE } from './box-key.js';
 
-export const ROTATION_TYPE = 'bluelight-key-rotation+jws';
-
-/** Signed by the key that gives way. */
-export const rotation = z.strictObject({
-  schema: z.literal(1),
-  role: z.enum(['box', 'center']),
-  site: slug,
-  box: slug,
-  from: keyText,
-  to: keyText,
-  at: utc,
-});
+export const BOX_KEY_FILE = 'box.key';
+/** A new key that is not yet in the place of the old one. */
+export const NEXT_KEY_FILE = 'box-next.key';
 
 /**
  * Gives the box a new key. The statement that says so is signed by the old one and is for the center; it can be had
@@ -30,10 +20,11 @@ export async function rotateBoxKey(
   clock: Clock,
   old: Signer,
   box: { site: string; box: string },
-): Promise<{ signer: Signer; statement: string }> {
+): Promise<{ signer: Signer & { key: KeyObject }; statement: string }> {
   const { privateKey } = generateKeyPairSync('ed25519');
   const text = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  const signer = signerFromKey(createPrivateKey(text));
+  const key = createPrivateKey(text);
+  const signer = { ...signerFromKey(key), key };
   const at = clock.now();
   const statement = signJws(
     ROTATION_TYPE,

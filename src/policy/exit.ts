@@ -62,7 +62,7 @@ export async function resumeSharing(
 export async function optOut(
   ports: ExitPorts,
   by: Party,
-  choice: { reason: string; recordings: 'keep' | 'erase' },
+  choice: { reason: string; recordings: 'keep' | 'erase'; ended?: 'opt-out' | 'revoked' | 'owner-lost' },
 ): Promise<IssuedReceipt> {
   const { gate, tables, clock } = ports;
   const policy = policyOf(gate);
@@ -74,8 +74,8 @@ export async function optOut(
   await tables.policies.withdraw({ atMs: clock.now() });
   await gate.reload();
   await ports.endJobs();
-  const cleared = await ports.leaveCenter();
-  await ports.endClaim('opt-out');
+  const cleared = choice.ended === 'owner-lost' || (await ports.leaveCenter());
+  if (choice.ended !== 'owner-lost') await ports.endClaim(choice.ended ?? 'opt-out');
   await tables.operators.replace({ atMs: clock.now(), operators: [] });
   // The receipt is given whatever the disk does: it says what is.
   const remains =
@@ -88,9 +88,16 @@ export async function optOut(
     policy,
     delivered: await deliveredClips(ports, center),
     looks: await liveLooks(ports),
-    words: exitWords(remains, cleared),
+    words: exitWords(choice.ended ?? 'opt-out', remains, cleared),
   });
 }
+
+const ENDED = {
+  'opt-out': 'This box has left the program. The city sees nothing of it any more, and its commands are refused.',
+  revoked: 'The center let this box go. It sees nothing of it any more, and its commands are refused.',
+  'owner-lost':
+    'The key of the owner was given up. Nothing is shared any more until a new owner consents to terms of his own.',
+};
 
 const RECORDINGS: Record<string, string> = {
   kept: 'The recordings on this box are yours and stay on it.',
@@ -99,15 +106,19 @@ const RECORDINGS: Record<string, string> = {
 };
 
 /** @param remains what became of the recordings; anything else is why they could not be erased */
-function exitWords(remains: string, cleared: boolean): string[] {
+function exitWords(ended: keyof typeof ENDED, remains: string, cleared: boolean): string[] {
   return [
-    'This box has left the program. The city sees nothing of it any more, and its commands are refused.',
+    ENDED[ended],
     RECORDINGS[remains] ?? `The recordings on this box could not be erased and stay on it: ${remains}.`,
     'The copies listed here were delivered before. They stay with the city, under its own rules of retention.',
-    cleared
-      ? "Nothing of this box is kept at the center's broker."
-      : "The center's broker could not be reached; what it keeps of this box is the last known state, without pictures.",
+    ...(ended === 'owner-lost' ? [] : [brokerWords(cleared)]),
   ];
+}
+
+function brokerWords(cleared: boolean): string {
+  return cleared
+    ? "Nothing of this box is kept at the center's broker."
+    : "The center's broker could not be reached; what it keeps of this box is the last known state, without pictures.";
 }
 
 async function deliveredClips(ports: ExitPorts, center: string | null): Promise<Receipt['delivered']> {

@@ -271,6 +271,17 @@ export class Gate {
     await this.#noteBy(by, 'policy', `enrolment.${value}`, reason, null);
   }
 
+  /**
+   * The box belongs to a center again. What ended with the last one stays ended until somebody consents; at a site of
+   * the city its policy file is that consent.
+   */
+  async claimedAnew(): Promise<void> {
+    const { source, document } = this.#terms;
+    const ended = this.#sharing.state(false).enrolment === 'ended';
+    if (!ended || source !== 'file' || document?.authority !== 'city') return;
+    await this.setEnrolment('none', { kind: 'agent' }, 'claimed anew; the policy file of the city counts');
+  }
+
   #state() {
     const state = this.#sharing.state(this.#lease.holds());
     // Whoever keeps a policy file on the box enrolled it; only signed terms know an enrolment of their own.

@@ -127,6 +127,11 @@ export const SETTINGS = {
     'What is sent of a motion event by itself: the main stream or the substream.',
   ),
 
+  'center.address': setting(
+    z.string(),
+    '',
+    'Where the center answers to a typed claim code; empty: the address is typed beside the code.',
+  ),
   'center.heartbeat': setting(duration, '30s', 'Time between heartbeats; each costs about 1 kB of the uplink.', {
     unit: 'ms',
   }),

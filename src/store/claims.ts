@@ -1,6 +1,8 @@
 import { BluelightError } from '../base/errors.js';
+import type { ClaimTicket } from '../contract/enrolment.js';
 import type { ClaimFile } from '../contract/messages.js';
 import type { KeysTable } from './keys.js';
+import type { KvTable } from './kv.js';
 import type { Seal } from './seal.js';
 import type { Sql } from './sql.js';
 
@@ -18,21 +20,93 @@ export interface Claim {
   endedWhy: string | null;
 }
 
+/** A claim whose one-time secret the center has not seen yet. */
+export interface Waiting {
+  ticket: ClaimTicket;
+  /** Id of the claim that its file made; null: a code, the center will say who the box is. */
+  claim: string | null;
+  sinceMs: number;
+}
+
 interface Row extends Omit<Claim, 'center'> {
   center: string;
+}
+
+const WAITING = 'claim.waiting';
+interface StoredWaiting extends Omit<Waiting, 'ticket'> {
+  ticket: Omit<ClaimTicket, 'secret'>;
+  /** base64 */
+  sealed: string;
 }
 
 const COLUMNS = `id, state, site, box, center, created_ms as createdMs, activated_ms as activatedMs,
   ended_ms as endedMs, ended_why as endedWhy`;
 
-export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable) {
+export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) {
   const current = (): Claim | null => {
     const row = sql.one<Row>(`select ${COLUMNS} from claims where state in ('pending', 'active')`);
     return row === undefined ? null : toClaim(row);
   };
+  const waiting = (): Waiting | null => {
+    const kept = kv.get(WAITING) as StoredWaiting | null;
+    if (kept === null) return null;
+    const secret = seal.open(WAITING, Buffer.from(kept.sealed, 'base64'));
+    return { ticket: { ...kept.ticket, secret }, claim: kept.claim, sinceMs: kept.sinceMs };
+  };
+  const wait = ({ ticket: { secret, ...ticket }, ...more }: Waiting): void => {
+    const sealed = Buffer.from(seal.close(WAITING, secret)).toString('base64');
+    const value: StoredWaiting = { ...more, ticket, sealed };
+    kv.put({ key: WAITING, value });
+  };
+  const refuseIfBound = (): void => {
+    const present = current();
+    if (present !== null) {
+      throw new BluelightError('CLAIMED', `this box already belongs to ${present.center.id} as ${present.box}`, {
+        fix: 'end that enrolment first (`bluelight optout`)',
+      });
+    }
+    if (waiting() !== null) {
+      throw new BluelightError('CLAIMED', 'another claim of this box waits for its center', {
+        fix: 'wait until it is complete, or take it back (`bluelight claim --cancel`)',
+      });
+    }
+  };
+  const add = (entry: NewClaim): Claim => {
+    insert(sql, seal, entry);
+    keys.install({
+      kid: entry.file.center.key,
+      role: 'center',
+      statement: entry.id,
+      atMs: entry.atMs,
+      comeBack: true,
+    });
+    if (entry.file.authority !== undefined) {
+      keys.install({
+        kid: entry.file.authority.key,
+        role: 'city',
+        statement: entry.id,
+        atMs: entry.atMs,
+        comeBack: true,
+      });
+    }
+    return current()!;
+  };
+  const end = (entry: { id: string; atMs: number; why: string }): void => {
+    sql.run(
+      `update claims set state = 'ended', ended_ms = :atMs, ended_why = :why, sealed_password = null
+       where id = :id and state <> 'ended'`,
+      entry,
+    );
+    for (const role of ['center', 'city'] as const) {
+      const key = keys.current(role);
+      if (key !== null) keys.revoke({ kid: key.kid, atMs: entry.atMs });
+    }
+  };
   return {
     /** The claim in force or still to be confirmed; null: the box is free. */
     current,
+    /** The claim whose secret is still to be shown to the center; null: none. */
+    waiting,
     /** Password for the broker of this claim; null: it has none. */
     password(id: string): string | null {
       const row = sql.one<{ sealed: Buffer | null }>('select sealed_password as sealed from claims where id = :id', {
@@ -45,24 +119,56 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable) {
      * already made.
      * @throws BluelightError CLAIMED: the box belongs to a center; CLAIM_USED: this file was used and ended; KEY_USED
      */
-    add(entry: { id: string; file: ClaimFile; fingerprint: string; state: 'pending' | 'active'; atMs: number }): Claim {
+    add(entry: NewClaim & { ticket: ClaimTicket | null }): Claim {
       return sql.transaction(() => {
         const same = sql.one<Row>(`select ${COLUMNS} from claims where fingerprint = :fingerprint`, {
           fingerprint: entry.fingerprint,
         });
         if (same !== undefined) return again(toClaim(same));
+        refuseIfBound();
+        const added = add(entry);
+        if (entry.ticket !== null) wait({ ticket: entry.ticket, claim: entry.id, sinceMs: entry.atMs });
+        return added;
+      });
+    },
+    /**
+     * A code: who the box is will be known when the center has answered.
+     * @throws BluelightError CLAIMED
+     */
+    wait(entry: { ticket: ClaimTicket; atMs: number }): void {
+      sql.transaction(() => {
+        const present = waiting();
+        if (present !== null && isSame(present.ticket, entry.ticket)) return;
+        refuseIfBound();
+        wait({ ticket: entry.ticket, claim: null, sinceMs: entry.atMs });
+      });
+    },
+    /** The center took the secret. With the claim of a file only the login for the broker is new. */
+    enrolled(entry: NewClaim): Claim {
+      return sql.transaction(() => {
         const present = current();
-        if (present !== null) {
-          throw new BluelightError('CLAIMED', `this box already belongs to ${present.center.id} as ${present.box}`, {
-            fix: 'end that enrolment first (`bluelight optout`)',
-          });
-        }
-        insert(sql, seal, entry);
-        keys.install({ kid: entry.file.center.key, role: 'center', statement: entry.id, atMs: entry.atMs });
-        if (entry.file.authority !== undefined) {
-          keys.install({ kid: entry.file.authority.key, role: 'city', statement: entry.id, atMs: entry.atMs });
-        }
+        kv.remove(WAITING);
+        if (present === null) return add(entry);
+        const { username, password } = entry.file.center;
+        const center = { ...present.center, ...(username === undefined ? {} : { username }) };
+        sql.run(
+          'update claims set center = :center, sealed_password = coalesce(:sealed, sealed_password) where id = :id',
+          {
+            id: present.id,
+            center: JSON.stringify(center),
+            sealed: password === undefined ? null : seal.close(`claims/${present.id}`, password),
+          },
+        );
         return current()!;
+      });
+    },
+    /** The center refused the secret, or a person took the claim back: the box is free again. */
+    giveUp(entry: { atMs: number; why: string }): void {
+      sql.transaction(() => {
+        const present = waiting();
+        if (present === null) return;
+        kv.remove(WAITING);
+        if (present.claim !== null) end({ id: present.claim, ...entry });
       });
     },
     activate(entry: { id: string; atMs: number }): void {
@@ -71,18 +177,23 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable) {
     /** Ends the claim, forgets the password and revokes the keys that came with it. */
     end(entry: { id: string; atMs: number; why: string }): void {
       sql.transaction(() => {
-        sql.run(
-          `update claims set state = 'ended', ended_ms = :atMs, ended_why = :why, sealed_password = null
-           where id = :id and state <> 'ended'`,
-          entry,
-        );
-        for (const role of ['center', 'city'] as const) {
-          const key = keys.current(role);
-          if (key !== null) keys.revoke({ kid: key.kid, atMs: entry.atMs });
-        }
+        kv.remove(WAITING);
+        end(entry);
       });
     },
   };
+}
+
+interface NewClaim {
+  id: string;
+  file: ClaimFile;
+  fingerprint: string;
+  state: 'pending' | 'active';
+  atMs: number;
+}
+
+function isSame(a: ClaimTicket, b: ClaimTicket): boolean {
+  return a.address === b.address && a.secret === b.secret && a.fingerprint === b.fingerprint;
 }
 
 function again(claim: Claim): Claim {
@@ -92,11 +203,7 @@ function again(claim: Claim): Claim {
   });
 }
 
-function insert(
-  sql: Sql,
-  seal: Seal,
-  entry: { id: string; file: ClaimFile; fingerprint: string; state: string; atMs: number },
-): void {
+function insert(sql: Sql, seal: Seal, entry: NewClaim): void {
   const { password, ...center } = entry.file.center;
   sql.run(
     `insert into claims (id, state, site, box, center_id, center, sealed_password, fingerprint, created_ms,

@@ -32,15 +32,25 @@ export function keysTable(sql: Sql) {
     },
     /**
      * Makes a key the current one of its role; the one before becomes `former`.
+     * @param key.comeBack a new claim brings it: a key that went with an ended claim (`revoked`) counts again; one that
+     *   was replaced by another (`former`) never
      * @throws BluelightError KEY_USED: a key that was replaced or revoked never comes back
      */
-    install(key: { kid: string; role: KeyRole; wrapped?: unknown; statement?: string; atMs: number }): void {
+    install(key: {
+      kid: string;
+      role: KeyRole;
+      wrapped?: unknown;
+      statement?: string;
+      atMs: number;
+      comeBack?: boolean;
+    }): void {
       sql.transaction(() => {
         const known = sql.one<{ role: string; state: string }>('select role, state from keys where kid = :kid', {
           kid: key.kid,
         });
         if (known?.state === 'current' && known.role === key.role) return;
-        if (known !== undefined) {
+        const back = key.comeBack === true && known?.state === 'revoked' && known.role === key.role;
+        if (known !== undefined && !back) {
           throw new BluelightError('KEY_USED', `the key ${key.kid} was in use before (${known.role}, ${known.state})`, {
             fix: 'make a new key',
           });
@@ -51,7 +61,9 @@ export function keysTable(sql: Sql) {
         });
         sql.run(
           `insert into keys (kid, role, state, wrapped, statement, since_ms)
-           values (:kid, :role, 'current', :wrapped, :statement, :at)`,
+           values (:kid, :role, 'current', :wrapped, :statement, :at)
+           on conflict (kid) do update set state = 'current', statement = excluded.statement,
+             since_ms = excluded.since_ms, ended_ms = null`,
           {
             kid: key.kid,
             role: key.role,

@@ -30,3 +30,5 @@ export function kvTable(sql: Sql) {
     },
   };
 }
+
+export type KvTable = ReturnType<typeof kvTable>;

@@ -33,9 +33,10 @@ const OUTBOX_BYTES = 64 * 1024 * 1024;
 
 function tables(sql: Sql, seal: Seal, dir: string, outboxBytes: number) {
   const keys = keysTable(sql);
+  const kv = kvTable(sql);
   return {
-    kv: kvTable(sql),
-    claims: claimsTable(sql, seal, keys),
+    kv,
+    claims: claimsTable(sql, seal, keys, kv),
     keys,
     logins: loginsTable(sql),
     cameras: camerasTable(sql),

@@ -20,6 +20,8 @@ import type {
   ThreadsBody,
   TuneBody,
 } from '../contract/http.js';
+import type { EnrolmentMessage } from '../contract/enrolment.js';
+import type { ClaimCodeBody, ClaimedBody, ClaimFoundBody, IdentityBody, RotatedBody } from '../contract/identity.js';
 import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
 import type { MotionEvent } from '../contract/motion.js';
@@ -40,8 +42,7 @@ export interface WebPorts {
   status(): StatusBody | Promise<StatusBody>;
   /** Watches the event loops of the agent's threads for so many ms. */
   threads(ms: number): Promise<ThreadsBody>;
-  /** Binds the box to a center. Rejects with CLAIM_INVALID, CLAIMED, CLAIM_USED or CLAIM_EXPIRED. */
-  claim(file: ClaimFile): Promise<{ site: string; box: string; center: string }>;
+  identity: IdentityPort;
   cameras: CamerasPort;
   alarms: AlarmsPort;
   zones: ZonesPort;
@@ -58,6 +59,25 @@ export interface WebPorts {
   audit(limit: number): Promise<AuditEntry[]>;
   /** Status changes, motion and clip changes as they happen. Returns the unsubscription. */
   subscribe(listener: (event: PageEvent) => void): () => void;
+}
+
+/** Whose box this is, and by which keys. */
+export interface IdentityPort {
+  show(): Promise<IdentityBody>;
+  /** Which center answers at an address. Rejects with CENTER_UNREACHABLE. */
+  look(address: string | undefined): Promise<ClaimFoundBody>;
+  /**
+   * Binds the box to a center, now or, if the center cannot be reached, as soon as it can. Reject with CLAIM_INVALID,
+   * CLAIMED, CLAIM_USED, CLAIM_EXPIRED, CLAIM_WRONG or CENTER_FOREIGN.
+   */
+  claimFile(file: ClaimFile, by: Party): Promise<ClaimedBody>;
+  claimQr(text: string, by: Party): Promise<ClaimedBody>;
+  claimCode(body: ClaimCodeBody, by: Party): Promise<ClaimedBody>;
+  /** Takes back a claim that the center has not answered. */
+  cancelClaim(by: Party): Promise<ClaimedBody>;
+  rotateKey(by: Party): Promise<RotatedBody>;
+  /** The center's signed words on its keys and on the membership, brought as a file. */
+  obey(message: EnrolmentMessage): Promise<void>;
 }
 
 export interface CamerasPort {

@@ -61,6 +61,7 @@ const reading: BoxReading = {
   box: 'box-1',
   agent: '0.1.0',
   claimed: true,
+  claim: null,
   streams: [stream],
   disk: {
     state: 'ok',

@@ -19,7 +19,12 @@ let proofs: Proofs;
 beforeEach(() => {
   db = new CenterDb(join(tempDir(), 'c.db'));
   db.saveBox('north', 'box-1', { key: signer.keyId });
-  proofs = new Proofs({ clock: new FakeClock(), db, onAnchor: () => undefined });
+  proofs = new Proofs({
+    clock: new FakeClock(),
+    db,
+    keysOf: (site, box) => [db.box(site, box)?.key ?? ''],
+    onAnchor: () => undefined,
+  });
 });
 afterEach(() => db.close());
 
@@ -57,7 +62,12 @@ test('a box that leaves one out, tells another story or shortens a chain is foun
   db.close();
   db = new CenterDb(join(tempDir(), 'c.db'));
   db.saveBox('north', 'box-1', { key: signer.keyId });
-  proofs = new Proofs({ clock: new FakeClock(), db, onAnchor: () => undefined });
+  proofs = new Proofs({
+    clock: new FakeClock(),
+    db,
+    keysOf: (site, box) => [db.box(site, box)?.key ?? ''],
+    onAnchor: () => undefined,
+  });
   expect(take([first!, rewritten!])).toEqual([null, expect.stringContaining('rewritten')]);
   expect(take(row([head(1, 99)]))).toEqual([expect.stringContaining('two stories')]);
   expect(take(row([head(30), head(10)], { disk: 'disk-2' }))).toEqual([null, expect.stringContaining('shorter')]);

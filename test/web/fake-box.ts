@@ -12,6 +12,7 @@ import type { FootagePart, LiveListener, WebPorts } from '../../src/web/ports.js
 import type { Loop } from './media.js';
 
 const SEGMENT_MS = 10_000;
+const CLAIMED = { state: 'active', site: 's', box: 'b', center: 'c', detail: '' } as const;
 const RUN = '01KB0000000000000000000000';
 /** No picture, but it begins and ends like one. */
 export const STILL = Buffer.from(`ffd8${'5a'.repeat(30_000)}ffd9`, 'hex');
@@ -112,10 +113,24 @@ export class FakeBox implements WebPorts {
   };
 
   claimed: unknown = null;
-  async claim(file: { site: string; box: string; center: { id: string } }) {
-    this.claimed = file;
-    return { site: file.site, box: file.box, center: file.center.id };
-  }
+  readonly identity: WebPorts['identity'] = {
+    show: async () => ({
+      key: 'A'.repeat(43),
+      fingerprint: 'AAAA BBBB CCCC DDDD EEEE',
+      claim: CLAIMED,
+      centerKey: null,
+      centerFingerprint: null,
+      keys: [],
+      certificate: null,
+    }),
+    look: async (address = 'https://center') => ({ address, center: 'rtcc', fingerprint: 'AAAA BBBB CCCC DDDD EEEE' }),
+    claimFile: async (file) => ((this.claimed = file), CLAIMED),
+    claimQr: async (text) => ((this.claimed = text), CLAIMED),
+    claimCode: async (body) => ((this.claimed = body), CLAIMED),
+    cancelClaim: async () => CLAIMED,
+    rotateKey: notHere,
+    obey: notHere,
+  };
 
   async verifyLogin(code: string): Promise<{ role: 'technician' | 'owner' | 'viewer'; name: string } | null> {
     return code === this.code ? { role: this.role, name: 'Store owner' } : null;

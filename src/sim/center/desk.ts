@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import mqtt, { type MqttClient } from 'mqtt';
 import type { Clock } from '../../base/clock.js';
-import { BluelightError, errorMessage } from '../../base/errors.js';
+import { errorMessage } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import {
   anchorEventData,
@@ -25,6 +25,7 @@ import { jobMessage } from '../../contract/commands.js';
 import type { Arrival, CenterDb } from './db.js';
 import type { Proofs } from './proofs.js';
 import type { Outgoing, Requests } from './requests.js';
+import type { Membership } from './membership.js';
 
 export interface DeskOptions {
   clock: Clock;
@@ -34,6 +35,7 @@ export interface DeskOptions {
   db: CenterDb;
   proofs: Proofs;
   requests: Requests;
+  membership: Membership;
   broker: { url: string; username?: string; password?: string };
   /** Something changed that the console shows. */
   changed: (what: 'box' | 'event') => void;
@@ -104,10 +106,20 @@ export class Desk {
       );
       const here = { schema: 1, online: true, ts: toUtc(this.#o.clock.now()) };
       await this.#client.publishAsync(centerStatusTopic(this.#o.id), JSON.stringify(here), { qos: 1, retain: true });
+      for (const { site, box } of this.#o.membership.claimed()) this.tellEnrolment(site, box);
       this.#events.emit('ready');
     } catch (error) {
       this.#o.log.warn({ error: errorMessage(error) }, 'the center could not subscribe');
     }
+  }
+
+  /** Retained: a box that is away hears it when it comes back. */
+  tellEnrolment(site: string, box: string): void {
+    if (!this.#client.connected) return;
+    const text = JSON.stringify(this.#o.membership.message(site, box));
+    this.#client.publish(topics(site, box).enrolment, text, { qos: 1, retain: true }, (error) => {
+      if (error) this.#o.log.warn({ site, box, error: errorMessage(error) }, 'a box was not told of its enrolment');
+    });
   }
 
   #take(topic: string, payload: Buffer): void {
@@ -124,18 +136,15 @@ export class Desk {
   }
 
   #sort(site: string, box: string, kind: string, message: unknown): void {
-    const { db, clock } = this.#o;
+    const { db, clock, membership } = this.#o;
+    membership.admit(site, box);
     switch (kind) {
       case 'status':
         return this.#status(site, box, message);
       case 'info': {
         const info = infoMessage.parse(message);
-        const pinned = db.box(site, box)?.key ?? info.keyId;
-        if (pinned !== info.keyId) {
-          db.saveBox(site, box, { refusedKey: info.keyId });
-          throw new BluelightError('KEY_CHANGED', `${site}/${box} came with another key: ${info.keyId}`);
-        }
-        db.saveBox(site, box, { key: pinned, info });
+        membership.heard(site, box, info);
+        db.saveBox(site, box, { info });
         this.#o.requests.enrol(site, box);
         this.#o.requests.repeat(site, box);
         return this.#o.changed('box');

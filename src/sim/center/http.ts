@@ -13,6 +13,9 @@ import { canonical } from '../../proof/canonical.js';
 import type { ConsoleState } from './console-state.js';
 import { operatorsBody, proposalBody, requestBody, type Requests } from './requests.js';
 import { boxView, clipView, eventView, jobView } from './views.js';
+import type { Enrolment } from './enrolment.js';
+import { enrolmentRoutes } from './http-enrolment.js';
+import type { Membership } from './membership.js';
 import { problemStatus, type Uploads } from './uploads.js';
 import type { CenterDb } from './db.js';
 
@@ -27,6 +30,8 @@ export interface HttpOptions {
   now: () => number;
   center: { id: string; publicKey: string };
   changes: Changes;
+  enrolment: Enrolment;
+  membership: Membership;
 }
 
 /** Wakes whoever shows something when it changed. */
@@ -97,6 +102,7 @@ function routes(o: HttpOptions, stop: AbortSignal): Hono {
   });
   app.get('/upload/clips/:clip', async (c) => c.json(await o.uploads.confirm(c.req.param('clip'))));
 
+  enrolmentRoutes(app, o);
   for (const [path, [file, type]] of Object.entries(PAGES)) {
     app.get(path, async (c) => c.body(await readFile(join(o.pagesDir, file)), 200, { 'Content-Type': type }));
   }

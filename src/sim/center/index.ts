@@ -6,19 +6,26 @@ import type { Clock } from '../../base/clock.js';
 import { BluelightError } from '../../base/errors.js';
 import { writeFileAtomic } from '../../base/files.js';
 import type { Log } from '../../base/log.js';
+import type { EnrolmentMessage } from '../../contract/enrolment.js';
 import type { ClaimFile } from '../../contract/messages.js';
 import type { Anchor } from '../../contract/evidence.js';
 import { slug } from '../../contract/primitives.js';
+import { openAuthority } from './authority.js';
 import { startBroker } from './broker.js';
+import { ClaimBook, type EnrolmentTry } from './claim-book.js';
 import { CenterDb, type BoxRecord, type CheckpointRecord, type ClipRecord, type StoredEvent } from './db.js';
 import { Desk } from './desk.js';
+import { Enrolment, type IssuedClaim } from './enrolment.js';
 import { Proofs } from './proofs.js';
 import { startHttp, type Changes } from './http.js';
 import { centerKeys } from './keys.js';
+import { Membership } from './membership.js';
 import { proposalBody, requestBody, Requests, type JobRecord, type Operator, type RequestBody } from './requests.js';
 import { Uploads } from './uploads.js';
 
+export type { EnrolmentTry } from './claim-book.js';
 export type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './db.js';
+export type { IssuedClaim } from './enrolment.js';
 export type { JobRecord, Operator, RequestBody } from './requests.js';
 
 export interface VirtualCenterOptions {
@@ -47,8 +54,20 @@ export interface VirtualCenter {
   readonly consoleUrl: string;
   /** Ed25519, base64url */
   readonly publicKey: string;
-  /** What a technician brings to the box. */
+  /** A claim without a secret: whoever comes first with this file is the box. */
   claimFile(site: string, box: string): ClaimFile;
+  /** A claim with a one-time secret, as file, QR text and code. @param lifeMs default a week */
+  issue(site: string, box: string, lifeMs?: number): IssuedClaim;
+  /** What came of attempts to enrol, newest first. */
+  enrolments(): EnrolmentTry[];
+  /** PEM of the authority that signs the certificates of the boxes' pages. */
+  readonly authority: string;
+  /** Lets a box go: it stops obeying and sharing as soon as it hears of it. */
+  revoke(site: string, box: string, reason: string): void;
+  /** A new key of the center; every claimed box hears of it in words of the old one. */
+  rotateKey(): string;
+  /** What a box hears of keys and revocation, to be brought as a file where the broker is not reached. */
+  enrolmentMessage(site: string, box: string): EnrolmentMessage;
   boxes(): BoxRecord[];
   /** Newest first. */
   clips(): ClipRecord[];
@@ -84,8 +103,11 @@ const CENTER_USER = 'center';
 export async function startVirtualCenter(options: VirtualCenterOptions): Promise<VirtualCenter> {
   const { clock, log, dir, host = '127.0.0.1', id = 'virtual' } = options;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const { signer, passwordOf } = centerKeys(dir);
+  const keys = centerKeys(dir);
+  const { signer, passwordOf } = keys;
   const db = new CenterDb(join(dir, 'center.db'));
+  const book = new ClaimBook(join(dir, 'center.db'));
+  const authority = await openAuthority(dir, id, clock.now());
   const changes = new ChangeList();
   const embedded =
     options.broker === undefined
@@ -93,7 +115,28 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
       : undefined;
   const changed = (): void => changes.tell();
   const requests = new Requests(db, signer, clock);
-  const uploads = new Uploads({ clock, log, dir, db, signer, changed, maxBytes: options.maxClipBytes ?? 4e9 });
+  const claimOf = (site: string, box: string): ClaimFile => {
+    const user = checkedUser(site, box);
+    const login = embedded === undefined ? {} : { username: user, password: passwordOf(user) };
+    const center = { id, broker: urls.broker, upload: urls.upload, key: signer.keyId, ...login };
+    return { schema: 1, site, box, center };
+  };
+  const enrolment = new Enrolment({ clock, log, id, keys, book, db, authority, changed, claimOf, address: () => urls.enrol }); // prettier-ignore
+  const membership = new Membership({ clock, keys, book, db, tell: (site, box) => desk.tellEnrolment(site, box) });
+  const keysOf = (site: string, box: string): string[] => {
+    const { key = null } = db.box(site, box) ?? {};
+    return [...(key === null ? [] : [key]), ...book.keys(site, box)];
+  };
+  const uploads = new Uploads({
+    clock,
+    log,
+    dir,
+    db,
+    signer,
+    changed,
+    keysOf,
+    maxBytes: options.maxClipBytes ?? 4e9,
+  });
   const http = await startHttp({
     log,
     host,
@@ -103,29 +146,43 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
     requests,
     pagesDir: options.pagesDir ?? fileURLToPath(new URL('./pages', import.meta.url)),
     now: () => clock.now(),
-    center: { id, publicKey: signer.keyId },
+    center: {
+      id,
+      get publicKey() {
+        return signer.keyId;
+      },
+    },
     changes,
+    enrolment,
+    membership,
   });
   const own = { username: CENTER_USER, password: passwordOf(CENTER_USER) };
   const broker = options.broker ?? { url: `mqtt://${bracket(host)}:${embedded!.port}`, ...own };
   const onAnchor = (clip: string, anchor: Anchor): void => uploads.keepAnchor(clip, anchor);
-  const proofs = new Proofs({ clock, db, onAnchor });
-  const desk = new Desk({ clock, log, id, signer, db, proofs, requests, broker, changed });
-  if (embedded !== undefined) await desk.ready();
-
+  const proofs = new Proofs({ clock, db, keysOf, onAnchor });
+  const desk = new Desk({ clock, log, id, signer, db, proofs, requests, broker, changed, membership });
   const shown = bracket(options.publicHost ?? host);
-  const brokerUrl = embedded === undefined ? broker.url : `mqtt://${shown}:${embedded.port}`;
-  const uploadUrl = `http://${shown}:${http.port}/upload`;
+  const urls = {
+    broker: embedded === undefined ? broker.url : `mqtt://${shown}:${embedded.port}`,
+    upload: `http://${shown}:${http.port}/upload`,
+    enrol: `http://${shown}:${http.port}/enrol`,
+  };
+  if (embedded !== undefined) await desk.ready();
   return {
-    brokerUrl,
-    uploadUrl,
+    brokerUrl: urls.broker,
+    uploadUrl: urls.upload,
     consoleUrl: `http://${shown}:${http.port}/`,
-    publicKey: signer.keyId,
+    get publicKey() {
+      return signer.keyId;
+    },
+    authority: authority.certificate,
+    issue: (site, box, lifeMs) => enrolment.issue(site, box, lifeMs),
+    enrolments: () => book.tries(1_000),
+    revoke: (site, box, reason) => membership.revoke(site, box, reason),
+    rotateKey: () => membership.rotateKey(),
+    enrolmentMessage: (site, box) => membership.message(site, box),
     claimFile(site, box) {
-      const user = checkedUser(site, box);
-      const login = embedded === undefined ? {} : { username: user, password: passwordOf(user) };
-      const center = { id, broker: brokerUrl, upload: uploadUrl, key: signer.keyId, ...login };
-      const file: ClaimFile = { schema: 1, site, box, center };
+      const file = claimOf(site, box);
       writeFileAtomic(join(dir, 'claims', `${site}.${box}.json`), `${JSON.stringify(file, null, 2)}\n`);
       return file;
     },
@@ -147,6 +204,7 @@ export async function startVirtualCenter(options: VirtualCenterOptions): Promise
       await desk.close();
       await http.close();
       await embedded?.close();
+      book.close();
       db.close();
     },
   };

@@ -18,6 +18,8 @@ import type { CenterDb } from './db.js';
 export interface ProofsOptions {
   clock: Clock;
   db: CenterDb;
+  /** The key of a box and those before it. */
+  keysOf: (site: string, box: string) => string[];
   /** An anchor came for a clip that is here. */
   onAnchor: (clip: string, anchor: Anchor) => void;
 }
@@ -63,9 +65,9 @@ export class Proofs {
     const { db, onAnchor } = this.#o;
     const clip = db.clip(clipId);
     if (clip?.site !== site || clip.box !== box) throw new BluelightError('UNKNOWN_CLIP', `there is no clip ${clipId}`);
-    const key = db.box(site, box)?.key;
+    const trusted = this.#o.keysOf(site, box);
     const findings: Finding[] = [];
-    checkAnchor(clip.manifest, { trusted: key === undefined || key === null ? [] : [key], anchor }, findings);
+    checkAnchor(clip.manifest, { trusted, anchor }, findings);
     const [first] = findings;
     if (first !== undefined) throw new BluelightError('BAD_ANCHOR', `${first.code}: ${first.message}`);
     db.saveAnchor(clipId, anchor);
@@ -73,9 +75,7 @@ export class Proofs {
   }
 
   #open(site: string, box: string, envelope: Envelope): Uint8Array {
-    const key = this.#o.db.box(site, box)?.key;
-    const trusted = key === undefined || key === null ? [] : [key];
-    return openEnvelope(envelope, { payloadType: CHECKPOINT_TYPE, trusted }).payload;
+    return openEnvelope(envelope, { payloadType: CHECKPOINT_TYPE, trusted: this.#o.keysOf(site, box) }).payload;
   }
 
   /** What is wrong with its place behind the newest that is known of the same disk; null: nothing. */

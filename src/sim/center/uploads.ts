@@ -27,6 +27,8 @@ export interface UploadsOptions {
   dir: string;
   db: CenterDb;
   signer: Signer;
+  /** The key of a box and those before it: what waited through a rotation was signed with one of them. */
+  keysOf(site: string, box: string): string[];
   changed: () => void;
   maxBytes: number;
 }
@@ -78,7 +80,10 @@ export class Uploads {
         retryable: true,
       });
     }
-    const { payload, keyId } = openEnvelope(envelope, { payloadType: MANIFEST_TYPE, trusted: [box.key] });
+    const { payload, keyId } = openEnvelope(envelope, {
+      payloadType: MANIFEST_TYPE,
+      trusted: this.#o.keysOf(claimed.site, claimed.box),
+    });
     const manifest = readManifest(payload);
     if (manifest.clip !== clipId || manifest.key !== keyId) {
       throw new BluelightError('BAD_MANIFEST', 'the manifest is for another clip or names another key');

@@ -1,6 +1,5 @@
 import {
   auditBody,
-  claimedBody,
   limitQuery,
   pageEvent,
   queueBody,
@@ -9,7 +8,6 @@ import {
   threadsQuery,
   type PageEvent,
 } from '../../contract/http.js';
-import { claimFile } from '../../contract/messages.js';
 import { policyDocument } from '../../contract/policy.js';
 import { sse } from '../sse.js';
 import { footage, plain, type Grants } from '../route.js';
@@ -46,15 +44,6 @@ export const boxRoutes = [
       const queue = await ports.clips.queue();
       return { ...queue, clips: queue.clips.filter((clip) => grants.of(clip.camera) !== undefined) };
     },
-  }),
-  plain({
-    method: 'POST',
-    path: '/claim',
-    summary: 'Binds this box to a center by its claim file.',
-    auth: ['technician', 'owner'],
-    body: claimFile,
-    response: { status: 200, type: 'application/json', schema: claimedBody },
-    handler: ({ ports }, { body }) => ports.claim(body),
   }),
   plain({
     method: 'GET',

@@ -6,6 +6,7 @@ import { cameraRoutes } from './cameras.js';
 import { clipRoutes } from './clips.js';
 import { footageRoutes } from './footage.js';
 import { holdRoutes } from './holds.js';
+import { identityRoutes } from './identity.js';
 import { ownerRoutes } from './owner.js';
 import { sessionRoutes } from './session.js';
 import { stillRoutes } from './still.js';
@@ -21,5 +22,6 @@ export const ROUTES: readonly Route[] = [
   ...stillRoutes,
   ...clipRoutes,
   ...holdRoutes,
+  ...identityRoutes,
   ...ownerRoutes,
 ];
