@@ -177,7 +177,17 @@ export class Enrolment {
    * is passed over.
    * @throws BluelightError BAD_REQUEST | NOT_ENROLLED and what `openJws` throws: not a word of this center
    */
-  async obey(data: unknown, door: 'mqtt' | 'page'): Promise<void> {
+  async obey(data: unknown, door: 'mqtt' | 'page', by: Party = center('unknown')): Promise<void> {
+    try {
+      await this.#obey(data, door);
+    } catch (error) {
+      const { code, message } = toErrorData(error);
+      await this.#note(by, 'enrolment', 'refused', code, message, door);
+      throw error;
+    }
+  }
+
+  async #obey(data: unknown, door: 'mqtt' | 'page'): Promise<void> {
     const read = enrolmentMessage.safeParse(data);
     if (!read.success) throw new BluelightError('BAD_REQUEST', 'these are no words of a center on keys and membership');
     const membership = await this.#o.claims.membership();
@@ -255,11 +265,15 @@ export class Enrolment {
     const digest = createHash('sha256').update(text).digest('hex');
     if (text === '' || digest === this.#done) return;
     try {
-      await this.obey(JSON.parse(text), 'mqtt');
+      await this.obey(parsed(text), 'mqtt');
     } catch (error) {
-      const { code, message } = toErrorData(error);
+      const { code, message, retryable } = toErrorData(error);
       this.#o.log.warn({ code }, `words of the center on keys and membership were refused: ${message}`);
-      await this.#note(center('unknown'), 'enrolment', 'refused', code, message, 'mqtt');
+      // Our own trouble, not a bad word: it is heard again with the next tick.
+      if (retryable) {
+        this.#message ??= text;
+        return;
+      }
     }
     this.#done = digest;
   }
@@ -366,6 +380,15 @@ export class Enrolment {
     door: 'mqtt' | 'page' | 'auto' = by.kind === 'agent' ? 'auto' : 'page',
   ): Promise<void> {
     await this.#o.gate.note({ kind: 'identity', outcome, ...partyColumns(by), door, action, code, reason });
+  }
+}
+
+/** Undefined, which nobody obeys: not JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
   }
 }
 

@@ -35,7 +35,7 @@ export function identityDesk(o: { store: Store; signer: BoxKey; enrolment: Enrol
     claimCode: (body, by) => enrolment.claimCode(body, by),
     cancelClaim: (by) => enrolment.cancel(by),
     rotateKey: (by) => enrolment.rotateKey(by),
-    obey: (message) => enrolment.obey(message, 'page'),
+    obey: (message, by) => enrolment.obey(message, 'page', by),
   };
 }
 

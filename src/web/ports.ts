@@ -77,7 +77,7 @@ export interface IdentityPort {
   cancelClaim(by: Party): Promise<ClaimedBody>;
   rotateKey(by: Party): Promise<RotatedBody>;
   /** The center's signed words on its keys and on the membership, brought as a file. */
-  obey(message: EnrolmentMessage): Promise<void>;
+  obey(message: EnrolmentMessage, by: Party): Promise<void>;
 }
 
 export interface CamerasPort {

@@ -8,7 +8,7 @@ import type { Membership } from './membership.js';
 
 const MOST_BYTES = 128 * 1024;
 const STATUS: Record<string, number> = { RATE_LIMITED: 429, NOT_ENROLLED: 403, BAD_CSR: 422, BAD_ENROLMENT: 400 };
-const issueBody = z.strictObject({ site: slug, box: slug });
+const issueBody = z.strictObject({ site: slug, box: slug, lifeSeconds: z.int().min(1).max(31_536_000).optional() });
 const revokeBody = z.strictObject({ reason: z.string().trim().min(1).max(300) });
 
 /** Where boxes enrol, and what the people of the center do about boxes: the latter from this machine only. */
@@ -28,8 +28,8 @@ export function enrolmentRoutes(
   );
   app.post('/api/claims', async (c) => {
     refuseStrangers(c);
-    const { site, box } = issueBody.parse(await body(c));
-    return c.json(enrolment.issue(site, box), 201);
+    const { site, box, lifeSeconds } = issueBody.parse(await body(c));
+    return c.json(enrolment.issue(site, box, lifeSeconds === undefined ? undefined : lifeSeconds * 1_000), 201);
   });
   app.post('/api/boxes/:site/:box/revoke', async (c) => {
     refuseStrangers(c);

@@ -84,8 +84,8 @@ export const identityRoutes = [
     auth: STAFF,
     body: enrolmentMessage,
     response: { status: 204, type: '' },
-    async handler({ ports }, { body }) {
-      await ports.identity.obey(body);
+    async handler({ ports }, { body, party }) {
+      await ports.identity.obey(body, party);
       return new Response(null, { status: 204 });
     },
   }),
