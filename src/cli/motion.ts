@@ -16,10 +16,10 @@ export function addMotionCommand(program: Command): void {
     .option('--zones <file>', 'JSON as `zones list CAMERA --json` prints it; hours do not count in a file')
     .action(
       action(async (context, file: string, options: { cadence: 'adaptive' | 'full' | 'key'; zones?: string }) => {
-        const { clock, processes } = context;
+        const { processes } = context;
         const zones = options.zones === undefined ? undefined : readZones(options.zones);
         const { analyzeFile } = await import('../motion/analyze.js');
-        const { events, stats } = await analyzeFile({ clock, processes, path: file, cadence: options.cadence, zones });
+        const { events, stats } = await analyzeFile({ processes, path: file, cadence: options.cadence, zones });
         context.show(events, () => {
           for (const e of events) {
             line(`${e.start.toFixed(1).padStart(8)} s to ${e.end.toFixed(1).padStart(8)} s  ${e.reason}`);

@@ -1,4 +1,3 @@
-import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import { silentLog, type Log } from '../base/log.js';
 import type { Processes } from '../base/processes.js';
@@ -6,7 +5,7 @@ import type { MotionZones } from '../contract/zones.js';
 import { accessUnitsOf, BoxReader, parseInit } from '../media/mp4.js';
 import { concatBytes } from '../media/nal.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
-import { FfmpegDecoders } from './decoders.js';
+import { decodeAll, FilePictures } from './file-pictures.js';
 import { timeOf, Watcher, type Cadence, type Reason, type WatchStats } from './watcher.js';
 
 /** Times in seconds of the file. */
@@ -29,7 +28,6 @@ export interface Analysis {
 
 export interface AnalyzeOptions {
   processes: Processes;
-  clock: Clock;
   path: string;
   /** Default: as live. */
   cadence?: Cadence;
@@ -38,13 +36,13 @@ export interface AnalyzeOptions {
   log?: Log;
 }
 
-/** A decoder that reorders pictures keeps some back: do not wait longer than this for them. */
-const PATIENCE_MS = 1_000;
-
-/** Runs a video file through the detector, cadence and decoders that run live, as fast as they can. */
+/**
+ * Runs a video file through the detector and cadence that run live, as fast as they can. The result is a function of
+ * the file alone, however slow the machine is.
+ */
 export async function analyzeFile(options: AnalyzeOptions): Promise<Analysis> {
-  const { clock, processes } = options;
-  const decoders = new FfmpegDecoders({ clock, processes, log: options.log ?? silentLog });
+  const { processes, log = silentLog } = options;
+  const decoders = new FilePictures();
   const events: FoundEvent[] = [];
   const fullRate: Analysis['fullRate'] = [];
   const watcher = new Watcher({
@@ -60,38 +58,51 @@ export async function analyzeFile(options: AnalyzeOptions): Promise<Analysis> {
   });
   if (options.zones !== undefined) watcher.detector.zones.set(options.zones, 'UTC');
   let duration = 0;
-  // How many pictures the decoder keeps back because it puts them in order; found out by waiting in vain once.
-  let keepsBack = 0;
-  try {
-    for await (const { format, unit } of accessUnits(processes, options.path)) {
-      if (format !== undefined) watcher.runStart(format);
-      watcher.accessUnit(unit);
-      duration = Math.max(duration, timeOf(unit) + unit.duration / 90);
-      if (decoders.waiting > keepsBack && !(await settled(clock, decoders))) keepsBack = decoders.waiting;
-    }
-    watcher.runEnd();
-  } finally {
-    decoders.stop();
+  const file = await openFile(processes, options.path);
+  watcher.runStart(file.format);
+  for await (const decoded of decodeAll({ processes, log, format: file.format }, file.units)) {
+    const { unit } = decoded;
+    decoders.take(decoded);
+    watcher.accessUnit(unit);
+    duration = Math.max(duration, timeOf(unit) + unit.duration / 90);
   }
+  watcher.runEnd();
+  if (duration === 0) throw unreadable(options.path, 'it has no pictures');
   return { events, fullRate, stats: watcher.stats, duration: seconds(duration) };
 }
 
-async function settled(clock: Clock, decoders: FfmpegDecoders): Promise<boolean> {
-  const stop = new AbortController();
-  const late = clock.sleep(PATIENCE_MS, stop.signal).then(
-    () => false,
-    () => true,
-  );
-  const done = await Promise.race([decoders.idle().then(() => true), late]);
-  stop.abort();
-  return done;
-}
-
-/** The access units of the first video stream of any file that ffmpeg can read, without re-encoding. */
-async function* accessUnits(
+/** The first video stream of any file that ffmpeg can read, without re-encoding. */
+async function openFile(
   processes: Processes,
   path: string,
-): AsyncGenerator<{ format: VideoFormat | undefined; unit: AccessUnit }> {
+): Promise<{ format: VideoFormat; units: AsyncGenerator<AccessUnit> }> {
+  const boxes = boxesOf(processes, path);
+  let head: Uint8Array[] = [];
+  for (;;) {
+    const next = await boxes.next();
+    if (next.done === true) throw unreadable(path, 'it has no H.264 or H.265 stream');
+    head.push(next.value.bytes);
+    if (next.value.type !== 'moov') continue;
+    const format = parseInit(concatBytes(head))?.format;
+    if (format !== undefined) return { format, units: unitsOf(boxes) };
+    head = [];
+  }
+}
+
+async function* unitsOf(boxes: AsyncGenerator<Box>): AsyncGenerator<AccessUnit> {
+  let before: Uint8Array = new Uint8Array(0);
+  for await (const { type, bytes } of boxes) {
+    if (type === 'mdat') yield* accessUnitsOf(concatBytes([before, bytes]));
+    before = bytes;
+  }
+}
+
+interface Box {
+  type: string;
+  bytes: Uint8Array;
+}
+
+async function* boxesOf(processes: Processes, path: string): AsyncGenerator<Box> {
   const child = processes.start({
     command: 'ffmpeg',
     args: [
@@ -103,34 +114,19 @@ async function* accessUnits(
   child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString('utf8')).slice(-500)));
   child.stdin.end();
   const reader = new BoxReader(256 * 1024 * 1024);
-  let head: Uint8Array[] = [];
-  let format: VideoFormat | undefined;
-  let started = false;
   let whole = false;
   try {
-    for await (const chunk of child.stdout) {
-      for (const box of reader.push(chunk as Buffer) ?? []) {
-        head.push(box.bytes);
-        if (box.type === 'moov') {
-          format = parseInit(concatBytes(head))?.format;
-          head = [];
-        } else if (box.type === 'mdat') {
-          for (const unit of accessUnitsOf(concatBytes(head.slice(-2)))) {
-            if (format === undefined) continue;
-            yield { format: started ? undefined : format, unit };
-            started = true;
-          }
-          head = [];
-        }
-      }
-    }
+    for await (const chunk of child.stdout) yield* reader.push(chunk as Buffer) ?? [];
     whole = true;
   } finally {
     if (!whole) child.kill();
   }
   const end = await child.ended;
-  if (started && end.code === 0) return;
-  throw new BluelightError('VIDEO_UNREADABLE', `${path} has no video that can be analysed: ${complaint.trim()}`, {
+  if (end.code !== 0) throw unreadable(path, complaint.trim());
+}
+
+function unreadable(path: string, why: string): BluelightError {
+  return new BluelightError('VIDEO_UNREADABLE', `${path} has no video that can be analysed: ${why}`, {
     fix: 'give a file with H.264 or H.265 video, e.g. a segment or clip of this box',
   });
 }

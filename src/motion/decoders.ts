@@ -23,6 +23,11 @@ interface Shared {
   idleSince: number;
 }
 
+interface Full {
+  idleSince: number;
+  onFailed: () => void;
+}
+
 export interface FfmpegDecodersOptions {
   clock: Clock;
   processes: Processes;
@@ -34,7 +39,7 @@ export interface FfmpegDecodersOptions {
 export class FfmpegDecoders implements Decoders {
   readonly #options: FfmpegDecodersOptions;
   readonly #shared = new Map<string, Shared>();
-  readonly #full = new Set<Decoder<AccessUnit>>();
+  readonly #full = new Map<Decoder<AccessUnit>, Full>();
   #failures = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
   #idle: (() => void)[] = [];
@@ -47,7 +52,7 @@ export class FfmpegDecoders implements Decoders {
   get waiting(): number {
     let sum = 0;
     for (const one of this.#shared.values()) sum += one.decoder?.waiting ?? 0;
-    for (const one of this.#full) sum += one.waiting;
+    for (const one of this.#full.keys()) sum += one.waiting;
     return sum;
   }
 
@@ -69,14 +74,17 @@ export class FfmpegDecoders implements Decoders {
     if (!this.#mayStart()) {
       return { feed: () => false, close: () => undefined };
     }
+    const watched: Full = { idleSince: this.#options.clock.monotonic(), onFailed };
     const decoder: Decoder<AccessUnit> = new Decoder({
       ...this.#options,
       format,
       onFrame: (unit, gray) => {
         this.#failures = 0;
+        watched.idleSince = this.#options.clock.monotonic();
         onFrame(unit, gray);
         this.#settled();
       },
+      onLost: () => this.#settled(),
       onFailed: () => {
         this.#full.delete(decoder);
         this.#failed();
@@ -84,7 +92,7 @@ export class FfmpegDecoders implements Decoders {
         this.#settled();
       },
     });
-    this.#full.add(decoder);
+    this.#full.set(decoder, watched);
     return {
       feed: (unit) => decoder.feed(unit, unit),
       close: () => {
@@ -95,7 +103,7 @@ export class FfmpegDecoders implements Decoders {
     };
   }
 
-  /** Ends shared decoders that are not used any more or do not answer. Call it every few seconds. */
+  /** Ends decoders that do not answer, and shared ones that are not used any more. Call it every few seconds. */
   sweep(): void {
     const now = this.#options.clock.monotonic();
     for (const [name, one] of this.#shared) {
@@ -110,11 +118,20 @@ export class FfmpegDecoders implements Decoders {
         this.#shared.delete(name);
       }
     }
+    for (const [decoder, one] of [...this.#full]) {
+      if (decoder.waiting === 0) one.idleSince = now;
+      if (now - one.idleSince <= STUCK_MS) continue;
+      this.#options.log.warn({}, 'a motion decoder does not answer and is given up');
+      this.#full.delete(decoder);
+      decoder.close();
+      one.onFailed();
+      this.#settled();
+    }
   }
 
   stop(): void {
     for (const one of this.#shared.values()) one.decoder?.close();
-    for (const one of this.#full) one.close();
+    for (const one of this.#full.keys()) one.close();
     this.#shared.clear();
     this.#full.clear();
     this.#settled();
@@ -143,6 +160,10 @@ export class FfmpegDecoders implements Decoders {
         this.#failures = 0;
         shared.idleSince = this.#options.clock.monotonic();
         done(gray);
+        this.#settled();
+      },
+      onLost: (done) => {
+        done(undefined);
         this.#settled();
       },
       onFailed: (lost) => {

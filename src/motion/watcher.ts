@@ -174,7 +174,11 @@ export class Watcher {
     if (this.detector.busy) this.#stirred = t;
     if (!unit.key) return;
     if (this.#startGops > 0) this.#startGops--;
-    if (this.#mayLeave(t)) this.#leaveFull();
+    if (!this.#mayLeave(t)) return;
+    this.#leaveFull();
+    // A decoder that is behind takes pictures with it that nobody has seen; the newest key frame tells if they matter.
+    const newest = this.#gops.current[0];
+    if (newest !== undefined && timeOf(newest) > t) this.#lookAtKey(this.#format!, newest);
   }
 
   #mayLeave(t: number): boolean {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { FakeClock } from '../../src/base/fake-clock.js';
 import { silentLog } from '../../src/base/log.js';
 import type { AccessUnit } from '../../src/media/stream.js';
 import { Decoder } from '../../src/motion/decoder.js';
@@ -29,6 +30,7 @@ test.each(['libx264', 'libx265'] as const)(
         seen.push({ pts: unit.pts, index: indexOf(gray) });
         arrived();
       },
+      onLost: () => undefined,
       onFailed: () => undefined,
     });
     for (const unit of units) {
@@ -63,6 +65,7 @@ test('pictures that are put in order by the decoder come out with their own time
         decoder.close();
         resolve();
       },
+      onLost: () => undefined,
       onFailed: () => undefined,
     });
     for (const unit of units) decoder.feed(unit, unit);
@@ -133,4 +136,37 @@ test('a decoder that is killed gives back what waited, and a new one is started 
   await expect.poll(async () => (await ask()) !== undefined, { timeout: 10_000, interval: 50 }).toBe(true);
   expect(pids.length).toBe(2);
   decoders.stop();
+});
+
+test('a full-rate decoder that hangs is given up, so that the camera is looked at again', async () => {
+  const { format, units } = unitsOf(await encode(flat(1)));
+  const fake = new FakeClock(0);
+  let pid = 0;
+  const decoders = new FfmpegDecoders({
+    clock: fake,
+    log: silentLog,
+    processes: {
+      start(spec) {
+        const child = processes.start(spec);
+        pid = child.pid;
+        return child;
+      },
+    },
+  });
+  let failed = 0;
+  const full = decoders.open(
+    format,
+    () => undefined,
+    () => failed++,
+  );
+  process.kill(pid, 'SIGSTOP');
+  expect(full.feed(units[0]!)).toBe(true);
+  decoders.sweep();
+  await fake.advance(9_000);
+  decoders.sweep();
+  expect(failed).toBe(0);
+  await fake.advance(2_000);
+  decoders.sweep();
+  expect(failed).toBe(1);
+  expect(decoders.waiting).toBe(0);
 });

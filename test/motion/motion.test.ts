@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.js';
+import type { Processes } from '../../src/base/processes.js';
 import { motionEvent, type MotionEvent } from '../../src/contract/motion.js';
+import { listFragments } from '../../src/media/mp4.js';
 import type { AccessUnit } from '../../src/media/stream.js';
 import { analyzeFile } from '../../src/motion/analyze.js';
 import { createMotion } from '../../src/motion/motion.js';
@@ -26,8 +28,8 @@ test('adaptive cadence finds what full rate finds, and decodes a fraction of it'
   await inTemp(async (directory) => {
     const path = join(directory, 'walks.mp4');
     writeFileSync(path, await encode(walks(), { gop: 20 }));
-    const adaptive = await analyzeFile({ processes, clock, path });
-    const full = await analyzeFile({ processes, clock, path, cadence: 'full' });
+    const adaptive = await analyzeFile({ processes, path });
+    const full = await analyzeFile({ processes, path, cadence: 'full' });
     expect(full.events).toHaveLength(2);
     expect(adaptive.events).toHaveLength(2);
     expect(adaptive.duration).toBeCloseTo(40, 0);
@@ -41,11 +43,67 @@ test('adaptive cadence finds what full rate finds, and decodes a fraction of it'
   });
 });
 
+/** Both walks, soon after each other. */
+const both = (): Uint8Array[] => {
+  const all = walks();
+  return [...all.slice(110, 230), ...all.slice(260, 340)];
+};
+
+/** Its decoders stand still for a good second after their first pictures. */
+const halting: Processes = {
+  start(spec) {
+    const child = processes.start(spec);
+    if (!spec.args.includes('pipe:0')) return child;
+    let seen = 0;
+    child.stdout.on('data', () => {
+      if (++seen !== 20) return;
+      process.kill(child.pid, 'SIGSTOP');
+      setTimeout(() => process.kill(child.pid, 'SIGCONT'), 1_400);
+    });
+    return child;
+  },
+};
+
+test.each([
+  ['pictures in order', []],
+  ['pictures put in order by the decoder', ['-bf', '2']],
+])('%s: what is found in a file does not depend on how fast its decoder is', async (_name, extra) => {
+  await inTemp(async (directory) => {
+    const path = join(directory, 'walks.mp4');
+    writeFileSync(path, await encode(both(), { gop: 20, extra }));
+    const analysis = await analyzeFile({ processes, path });
+    expect(analysis.events).toHaveLength(2);
+    expect(await analyzeFile({ processes: halting, path })).toEqual(analysis);
+  });
+});
+
+test('pictures that cannot be decoded do not shift the times of those that follow', async () => {
+  await inTemp(async (directory) => {
+    const path = join(directory, 'walks.mp4');
+    const video = await encode(both(), { gop: 20 });
+    writeFileSync(path, video);
+    const { events } = await analyzeFile({ processes, path });
+    // The third group of pictures is no H.264 any more, only their sizes are left.
+    for (const { offset, bytes } of listFragments(video, video.indexOf('moof', 0, 'latin1') - 4).slice(2, 3)) {
+      const mdat = video.indexOf('mdat', offset, 'latin1') + 4;
+      for (let at = mdat; at + 5 < offset + bytes;) {
+        const length = video.readUInt32BE(at);
+        video.fill(0xff, at + 5, at + 4 + length);
+        at += 4 + length;
+      }
+    }
+    writeFileSync(path, video);
+    const damaged = await analyzeFile({ processes, path });
+    expect(damaged.events.at(-1)!.start).toBeCloseTo(events.at(-1)!.start, 1);
+    expect(damaged.duration).toBe(20);
+  });
+});
+
 test('a file without video says so', async () => {
   await inTemp(async (directory) => {
     const path = join(directory, 'no.mp4');
     writeFileSync(path, 'this is not a video');
-    await expect(analyzeFile({ processes, clock, path })).rejects.toMatchObject({ code: 'VIDEO_UNREADABLE' });
+    await expect(analyzeFile({ processes, path })).rejects.toMatchObject({ code: 'VIDEO_UNREADABLE' });
   });
 });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { analyzeFile } from '../../src/motion/analyze.js';
-import { clock, inTemp, processes } from './video.js';
+import { inTemp, processes } from './video.js';
 
 /** Labelled videos beside the repository; they are too large to be part of it. */
 const shared = fileURLToPath(new URL('../../../shared', import.meta.url));
@@ -21,7 +21,7 @@ test.skipIf(!here)(
         .map((name) => name.slice(0, -4));
       const pairs: string[] = [];
       for (const name of names) {
-        const { events } = await analyzeFile({ processes, clock, path: join(videos, `${name}.mp4`) });
+        const { events } = await analyzeFile({ processes, path: join(videos, `${name}.mp4`) });
         const found = join(directory, `${name}.json`);
         writeFileSync(found, JSON.stringify(events));
         pairs.push(join(videos, `${name}.json`), found);
