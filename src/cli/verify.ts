@@ -1,13 +1,13 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { BluelightError, errorMessage } from '../base/errors.js';
-import { formatBytes } from '../base/units.js';
 import { signedManifest, type SignedManifest } from '../contract/clip.js';
 import { publicKeyFromText } from '../proof/keys.js';
-import { verifyClip, type ClipBytes, type Verdict } from '../proof/verify.js';
+import { verifyClip, type ClipBytes, type Verdict, type VerifyReport } from '../proof/verify.js';
 import { action, EXIT } from './context.js';
 import { readText } from './input.js';
 import { line } from './output.js';
+import { progressBar } from './progress.js';
 
 const SAYS: Record<Verdict, string> = {
   authentic: 'AUTHENTIC: untouched, signed by this box, and nothing was left out',
@@ -51,7 +51,6 @@ export function addVerifyCommand(program: Command): void {
         for (const key of options.key) checkKey(key);
         const checkpoints = options.checkpoint.map(readCheckpoint);
         const file = openClip(path);
-        const bar = process.stderr.isTTY && !context.json;
         try {
           const report = await verifyClip({
             file,
@@ -60,24 +59,36 @@ export function addVerifyCommand(program: Command): void {
             checkpoints,
             anchor,
             expect: options.camera === undefined ? {} : { camera: options.camera },
-            onProgress: (done, total) => {
-              if (bar)
-                process.stderr.write(`\r${formatBytes(done)} of ${formatBytes(total)}${done === total ? '\n' : ''}`);
-            },
+            ...(context.json ? {} : { onProgress: progressBar(context.clock, process.stderr) }),
           });
-          context.show(report, () => {
-            line(SAYS[report.verdict]);
-            for (const finding of report.findings) {
-              const where = finding.segment === undefined ? '' : ` (segment ${finding.segment})`;
-              line(`  ${finding.code}${where}: ${finding.message}`);
-            }
-          });
+          context.show(report, () => tell(report));
           return EXIT_OF[report.verdict];
         } finally {
           file.close();
         }
       }),
     );
+}
+
+function tell({ verdict, manifest, findings }: VerifyReport): void {
+  const gaps = findings.filter((finding) => finding.code === 'GAP').length;
+  line(`${SAYS[verdict]}${gaps === 0 ? '' : `; the recording has ${gaps === 1 ? 'a gap' : `${gaps} gaps`}`}`);
+  if (manifest !== null) {
+    const { site, box, camera, cameraName, covers } = manifest;
+    line(plain(`  ${cameraName} (${camera}), ${covers.from} to ${covers.to}, recorded by ${box} at ${site}`));
+  }
+  for (const { code, message, segment, offset } of findings) {
+    const where = [
+      ...(segment === undefined ? [] : [`segment ${segment}`]),
+      ...(offset === undefined ? [] : [`byte ${offset}`]),
+    ];
+    line(plain(`  ${code}${where.length === 0 ? '' : ` (${where.join(', ')})`}: ${message}`));
+  }
+}
+
+/** A document may come from anybody: what it says must not move the cursor. */
+function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, '');
 }
 
 function collect(text: string, before: string[]): string[] {
