@@ -14,6 +14,7 @@ import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import { Holds } from './holds.js';
 import { Enrolment } from './enrolment.js';
+import { Ledger } from './ledger.js';
 import { MotionFlow } from './motion-flow.js';
 import { Owner } from './identity/owner.js';
 import { Outside } from './outside.js';
@@ -140,7 +141,11 @@ async function compose(base: Base): Promise<Agent> {
     clock,
     log,
   });
-  closing.add('the gate', () => gate.close());
+  const ledger = new Ledger({ gate, store, clock });
+  closing.add('the gate', async () => {
+    await ledger.stopped();
+    gate.close();
+  });
   const timeZone = (): string => gate.terms.document?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   const zones = new SiteZones({ store, media: recording.media, timeZone });
   gate.onChange(() => {
@@ -251,6 +256,7 @@ async function compose(base: Base): Promise<Agent> {
     outside,
     holds,
     enrolment,
+    ledger,
     events,
     reading,
     alarms,
@@ -261,7 +267,7 @@ async function compose(base: Base): Promise<Agent> {
   await cameras.room.restore();
   await cameras.record();
   cameras.start();
-  await gate.note(STARTED);
+  await ledger.started(settings);
   log.info({ key: state.signer.keyId }, 'the agent runs');
   return { ...doors, failed, stop };
 
@@ -302,15 +308,6 @@ async function compose(base: Base): Promise<Agent> {
     return hung;
   }
 }
-
-const STARTED = {
-  kind: 'box',
-  outcome: 'done',
-  party: 'agent',
-  door: 'auto',
-  action: 'start',
-  reason: 'agent started',
-} as const;
 
 async function readIfThere(path: string): Promise<string | null> {
   try {

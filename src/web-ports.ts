@@ -9,9 +9,11 @@ import type { AuditEntry, Party, PolicyDocument } from './contract/policy.js';
 import { streamId, toUtc } from './contract/primitives.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import type { Logins } from './identity/logins.js';
+import type { Ledger } from './ledger.js';
 import type { LiveHub } from './ingest/live.js';
 import type { Outside } from './outside.js';
 import type { PageEvents } from './page-events.js';
+import { doorOf, partyColumns } from './policy/audit-note.js';
 import type { Gate } from './policy/gate.js';
 import type { Footage } from './ring/footage.js';
 import type { Recording } from './recording.js';
@@ -32,6 +34,7 @@ export interface WebPortsOptions {
   stills: Stills;
   logins: Logins;
   outside: Outside;
+  ledger: Ledger;
   events: PageEvents;
   owner: OwnerPort;
   holds: HoldsPort;
@@ -66,6 +69,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
       return gate.authorise({ ...request, range });
     },
     finished: (grant, end) => gate.finished(grant, end),
+    atDoor: (event) => o.ledger.atDoor(event),
     verifyLogin: (code) => o.logins.verify(code),
     status: () => assembleStatus(o.reading()),
     threads: (ms) => o.threads(ms),
@@ -207,8 +211,7 @@ async function* chunksOf({ file, finished }: OpenedClip): AsyncGenerator<Uint8Ar
 }
 
 function configNote(by: Party, action: string, camera: string): Parameters<Gate['note']>[0] {
-  const party = by.kind === 'local' ? by.name : by.kind;
-  return { kind: 'configuration', outcome: 'done', party, door: 'page', action, camera, reason: action };
+  return { kind: 'config', outcome: 'done', ...partyColumns(by), door: doorOf(by), action, camera, reason: '' };
 }
 
 /** Without what only the box needs to know. */

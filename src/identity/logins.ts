@@ -54,7 +54,7 @@ export class Logins {
   }
 
   async remove(name: string): Promise<void> {
-    await this.#tables.logins.remove(name);
+    await this.#tables.logins.remove({ name, atMs: this.#clock.now() });
   }
 
   /** Without the hashes. */

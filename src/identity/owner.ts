@@ -96,7 +96,8 @@ export class Owner {
     await this.unlock(before);
     const opened = await unwrap(wrappedKey.parse(key!.wrapped), key!.kid, before);
     await this.#logins.setPassword(name, 'owner', after);
-    await this.#tables.keys.rewrap({ kid: key!.kid, wrapped: await wrap(opened!, key!.kid, after) });
+    const wrapped = await wrap(opened!, key!.kid, after);
+    await this.#tables.keys.rewrap({ kid: key!.kid, wrapped, atMs: this.#clock.now() });
   }
 
   /** Gives the key up for good. What it signed no longer counts: the caller ends sharing. */

@@ -1,4 +1,4 @@
-import type { AccessRequest, AuditEntry, Party } from '../contract/policy.js';
+import type { AccessRequest, AuditEntry, Door, Party } from '../contract/policy.js';
 import { toUtc } from '../contract/primitives.js';
 import type { LinkedAuditRow } from '../store/audit-chain.js';
 import type { AuditNote } from '../store/audit.js';
@@ -13,6 +13,16 @@ export function partyColumns(party: Party): Pick<AuditNote, 'party' | 'agency' |
     case 'operator':
       return { party: party.operator, agency: party.agency, role: party.role };
   }
+}
+
+/** Who has the agent's own socket open has no other name. */
+export const SOCKET_NAME = 'socket';
+
+/** Through which door somebody came who is known by name only. */
+export function doorOf(party: Party): Door {
+  if (party.kind === 'agent') return 'auto';
+  if (party.kind === 'operator') return 'mqtt';
+  return party.name === SOCKET_NAME ? 'socket' : 'page';
 }
 
 /** What an access or its refusal leaves in the audit log. */

@@ -5,7 +5,7 @@ import { canonical } from '../proof/canonical.js';
 import type { Signer } from '../proof/keys.js';
 import type { TableCalls } from '../store/calls.js';
 import type { StoredPolicy } from '../store/policies.js';
-import { partyColumns } from './audit-note.js';
+import { doorOf, partyColumns } from './audit-note.js';
 import { policyDifference, type PolicyChange } from './difference.js';
 import { readPolicy } from './document.js';
 import type { Gate } from './gate.js';
@@ -155,7 +155,14 @@ export class Consent {
   }
 
   #note(gate: Gate, by: Party, action: string, reason: string, detail: unknown): Promise<void> {
-    const door = by.kind === 'operator' ? 'mqtt' : 'page';
-    return gate.note({ kind: 'policy', outcome: 'done', ...partyColumns(by), door, action, reason, detail });
+    return gate.note({
+      kind: 'policy',
+      outcome: 'done',
+      ...partyColumns(by),
+      door: doorOf(by),
+      action,
+      reason,
+      detail,
+    });
   }
 }

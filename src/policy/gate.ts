@@ -6,9 +6,10 @@ import type { Grant } from '../contract/grant.js';
 import type { AccessRequest, Decision, Party } from '../contract/policy.js';
 import type { AuditNote } from '../store/audit.js';
 import type { TableCalls } from '../store/calls.js';
-import { accessNote, partyColumns } from './audit-note.js';
+import { accessNote, doorOf, partyColumns } from './audit-note.js';
 import { decide, holdsUntil } from './decide.js';
 import { leaseMs } from './lease.js';
+import { LocalSums } from './local-sums.js';
 import { Repeats } from './repeats.js';
 import { Sharing, type SharingTables } from './sharing.js';
 import type { Approved, PolicyState } from './state.js';
@@ -33,6 +34,7 @@ interface OpenGrant {
 /** How often hours, ends and the policy file are looked at again. */
 const RECHECK_MS = 1_000;
 const FILE_MS = 2_000;
+const SUMS_MS = 30_000;
 /** A technician is let in for a visit. */
 const TECHNICIAN_MS = 24 * 3_600_000;
 
@@ -46,6 +48,7 @@ export class Gate {
   readonly #sharing: Sharing;
   readonly #lease: ClockLease;
   readonly #repeats: Repeats;
+  readonly #sums: LocalSums;
   readonly #open = new Set<OpenGrant>();
   /** Also of ended grants: what came of them is still to be told. */
   readonly #requests = new WeakMap<Grant, AccessRequest>();
@@ -59,6 +62,7 @@ export class Gate {
     this.#sharing = new Sharing(ports.clock, ports.tables);
     this.#lease = new ClockLease(ports.clock, ports.clockTrusted);
     this.#repeats = new Repeats(ports.clock);
+    this.#sums = new LocalSums(ports.clock, (note) => this.note(note));
   }
 
   /** Loads what the owner decided and starts to watch hours and file. */
@@ -68,6 +72,7 @@ export class Gate {
     await gate.reload();
     gate.#stops.push(ports.clock.every(RECHECK_MS, () => gate.recheck()));
     gate.#stops.push(ports.clock.every(FILE_MS, () => gate.reload()));
+    gate.#stops.push(ports.clock.every(SUMS_MS, () => gate.#sums.flush(false)));
     return gate;
   }
 
@@ -75,6 +80,11 @@ export class Gate {
   close(): void {
     for (const stop of this.#stops) stop();
     for (const one of [...this.#open]) this.#end(one, new BluelightError('SHUTDOWN', 'the agent stops'));
+  }
+
+  /** Writes what was only counted so far. */
+  settle(): Promise<void> {
+    return this.#sums.flush(true);
   }
 
   get terms(): TermsInForce {
@@ -143,11 +153,8 @@ export class Gate {
   async finished(grant: Grant, end: { outcome: 'done' | 'failed'; bytes: number; why: string }): Promise<void> {
     const one = [...this.#open].find((open) => open.grant === grant);
     if (one !== undefined) this.#open.delete(one);
-    const now = this.#ports.clock.now();
     const request = this.#requests.get(grant);
-    await this.#audit({
-      id: ulid(now),
-      atMs: now,
+    const note = {
       kind: 'access',
       outcome: end.outcome,
       ...(request === undefined ? { party: 'agent' } : partyColumns(request.party)),
@@ -160,7 +167,9 @@ export class Gate {
       caseNo: request?.case ?? null,
       bytes: end.bytes,
       ref: grant.id,
-    });
+    };
+    const streams = request?.party.kind === 'local' && (grant.kind === 'live' || grant.kind === 'playback');
+    await (streams ? this.#sums.add(grant.id, note) : this.note(note));
   }
 
   /** Every other event that the owner may want to read: configuration, keys, logins, commands. */
@@ -343,8 +352,7 @@ export class Gate {
   }
 
   #noteBy(by: Party, kind: string, action: string, reason: string, detail: unknown): Promise<void> {
-    const door = by.kind === 'agent' ? 'auto' : by.kind === 'operator' ? 'mqtt' : 'page';
-    return this.note({ kind, outcome: 'done', ...partyColumns(by), door, action, reason, detail });
+    return this.note({ kind, outcome: 'done', ...partyColumns(by), door: doorOf(by), action, reason, detail });
   }
 }
 

@@ -21,8 +21,11 @@ export class RefusalLog {
   readonly #write: (note: Omit<AuditNote, 'id' | 'atMs'>) => Promise<void>;
   readonly #minutes = new Map<string, Minute>();
   readonly #stop: () => void;
+  readonly #rows: number;
 
-  constructor(clock: Clock, write: (note: Omit<AuditNote, 'id' | 'atMs'>) => Promise<void>) {
+  /** @param rows a minute of their own for each code; what comes beyond is counted in one */
+  constructor(clock: Clock, write: (note: Omit<AuditNote, 'id' | 'atMs'>) => Promise<void>, rows = ROWS_PER_MINUTE) {
+    this.#rows = rows;
     this.#clock = clock;
     this.#write = write;
     this.#stop = clock.every(MINUTE_MS, () => this.flush(false));
@@ -38,7 +41,7 @@ export class RefusalLog {
       this.#minutes.set(code, minute);
     }
     minute.last = note;
-    if (minute.rows >= ROWS_PER_MINUTE) {
+    if (minute.rows >= this.#rows) {
       minute.more++;
       return;
     }

@@ -1,6 +1,9 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { ulid } from '../base/ids.js';
 import { AUDIT_START, auditLink, auditText, checkAuditChain, type AuditFault, type AuditRow } from './audit-chain.js';
 import type { LinkedAuditRow } from './audit-chain.js';
 import { auditNumbers, type AuditNumbers, type CountedRow } from './audit-numbers.js';
+import { kvTable } from './kv.js';
 import type { Sql } from './sql.js';
 
 /** What the caller tells; seq and link are given by the log. Fields left out are null. */
@@ -13,6 +16,8 @@ export interface AuditQuery {
   camera?: string;
   kind?: string;
   outcome?: AuditRow['outcome'];
+  /** Only what was looked at, given out or refused; not policy, keys, logins, configuration. */
+  looks?: boolean;
   /** Only what people outside the box got or asked for. */
   outside?: boolean;
   /** Only rows before this one: the next page. */
@@ -43,19 +48,37 @@ interface Columns {
   link: string;
 }
 
-/** The audit log: append-only and hash-chained. */
-export function auditTable(sql: Sql) {
-  const head = (): { seq: number; link: string } =>
-    sql.one<{ seq: number; link: string }>('select seq, link from audit order by seq desc limit 1') ?? {
-      seq: 0,
-      link: AUDIT_START,
-    };
+interface Head {
+  seq: number;
+  link: string;
+}
+
+/**
+ * The audit log: append-only and hash-chained. A chain alone does not tell that its end was cut off, so its newest row
+ * is kept beside it under a key that is not in the database: who changes only the database is found at the row.
+ */
+export function auditTable(sql: Sql, headKey: Uint8Array) {
+  const kept = keptHead(sql, headKey);
+  const head = (): Head =>
+    sql.one<Head>('select seq, link from audit order by seq desc limit 1') ?? { seq: 0, link: AUDIT_START };
   return {
     /** On disk and chained when it returns. */
     append(note: AuditNote): LinkedAuditRow {
-      return sql.transaction(() => insert(sql, head(), note));
+      return sql.transaction(() => {
+        const last = head();
+        const cut = kept.fault(last);
+        // What was found wrong stays in the log, or the next row would cover it.
+        const from = cut === null ? last : insert(sql, last, cutNote(cut, note.atMs));
+        const row = insert(sql, from, note);
+        kept.set(row);
+        return row;
+      });
     },
     head,
+    /** Is this the link of some row: of a checkpoint or a receipt that was given out. */
+    holds(link: string): boolean {
+      return link === AUDIT_START || sql.one('select 1 from audit where link = :link', { link }) !== undefined;
+    },
     /** Newest first. */
     list(query: AuditQuery): LinkedAuditRow[] {
       const rows = sql.all<Columns>(
@@ -63,7 +86,8 @@ export function auditTable(sql: Sql) {
          where (:from is null or at_ms >= :from) and (:to is null or at_ms < :to)
            and (:camera is null or camera = :camera) and (:kind is null or kind = :kind)
            and (:outcome is null or outcome = :outcome)
-           and (:outside = 0 or (kind = 'access' and ref is null and agency is not null)) and (:before is null or seq < :before)
+           and (:outside = 0 or (kind = 'access' and ref is null and agency is not null))
+           and (:looks = 0 or kind = 'access') and (:before is null or seq < :before)
          order by seq desc limit :limit`,
         {
           from: query.fromMs ?? null,
@@ -72,6 +96,7 @@ export function auditTable(sql: Sql) {
           kind: query.kind ?? null,
           outcome: query.outcome ?? null,
           outside: query.outside === true ? 1 : 0,
+          looks: query.looks === true ? 1 : 0,
           before: query.beforeSeq ?? null,
           limit: query.limit,
         },
@@ -86,8 +111,8 @@ export function auditTable(sql: Sql) {
     numbers(range: { fromMs: number; toMs: number }): AuditNumbers {
       const rows = sql.db
         .prepare<{ fromMs: number; toMs: number }, Omit<CountedRow, 'detail'> & { detail: string | null }>(
-          `select kind, outcome, party, agency, role, action, camera, code, case_no as caseNo, bytes, ref,
-             case when kind = 'command' then detail end as detail
+          `select kind, outcome, party, agency, role, action, camera, code, reason, case_no as caseNo, bytes, ref,
+             case when kind in ('command', 'policy', 'login') then detail end as detail
            from audit where at_ms >= :fromMs and at_ms < :toMs order by seq`,
         )
         .iterate(range);
@@ -100,10 +125,66 @@ export function auditTable(sql: Sql) {
       fault: AuditFault | null;
     } {
       const rows = sql.db.prepare<[], Columns>('select * from audit order by seq').iterate();
-      return checkAuditChain(mapped(rows), published ?? undefined);
+      const checked = checkAuditChain(mapped(rows), published ?? undefined);
+      if (checked.fault !== null) return checked;
+      return { ...checked, fault: kept.fault({ seq: checked.rows, link: checked.link }) ?? foundBefore(sql) };
     },
   };
 }
+
+const HEAD = 'audit.head';
+
+/** HMAC-SHA-256 over number and link of the newest row, written with it in one transaction. */
+function keptHead(sql: Sql, key: Uint8Array) {
+  const kv = kvTable(sql);
+  const mac = ({ seq, link }: Head): Buffer => createHmac('sha256', key).update(`${seq} ${link}`).digest();
+  return {
+    set: ({ seq, link }: Head): void =>
+      kv.put({ key: HEAD, value: { seq, link, mac: mac({ seq, link }).toString('hex') } }),
+    /** What does not fit between the log and what was kept of it; null: nothing. */
+    fault(last: Head): AuditFault | null {
+      const value = kv.get(HEAD) as (Head & { mac: string }) | null;
+      if (value === null && last.seq === 0) return null;
+      const given = Buffer.from(value?.mac ?? '', 'hex');
+      if (value === null || given.length !== 32 || !timingSafeEqual(given, mac(value))) {
+        return {
+          seq: last.seq + 1,
+          code: 'HEAD_CHANGED',
+          why: 'what was kept of the newest row is missing or changed',
+        };
+      }
+      if (value.seq > last.seq) {
+        const why = `row ${last.seq + 1} is missing: ${value.seq} rows were written`;
+        return { seq: last.seq + 1, code: 'ROW_MISSING', why };
+      }
+      if (value.seq < last.seq) {
+        const why = `row ${value.seq + 1} was not written by the box`;
+        return { seq: value.seq + 1, code: 'HEAD_CHANGED', why };
+      }
+      if (value.link === last.link) return null;
+      return { seq: last.seq, code: 'HEAD_CHANGED', why: `row ${last.seq} is not the one that was written` };
+    },
+  };
+}
+
+const CUT = 'audit.fault';
+
+function cutNote(fault: AuditFault, atMs: number): AuditNote {
+  const { seq, code, why } = fault;
+  const reason = `the log was changed from outside: ${why}`;
+  const base = { party: 'agent', door: 'auto', kind: 'box', outcome: 'failed', action: CUT } as const;
+  return { ...base, id: ulid(atMs), atMs, code, reason, detail: { seq, code, why } };
+}
+
+/** A change from outside that was found while the log was being written. */
+function foundBefore(sql: Sql): AuditFault | null {
+  const row = sql.one<{ detail: string }>(`select detail from audit where kind = 'box' and action = :cut limit 1`, {
+    cut: CUT,
+  });
+  return row === undefined ? null : (JSON.parse(row.detail) as AuditFault);
+}
+
+export type AuditTable = ReturnType<typeof auditTable>;
 
 function* parsed(rows: Iterable<Omit<CountedRow, 'detail'> & { detail: string | null }>): Generator<CountedRow> {
   for (const row of rows) yield { ...row, detail: row.detail === null ? null : (JSON.parse(row.detail) as unknown) };

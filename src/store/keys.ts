@@ -1,4 +1,6 @@
 import { BluelightError } from '../base/errors.js';
+import { ulid } from '../base/ids.js';
+import type { AuditTable } from './audit.js';
 import type { Sql } from './sql.js';
 
 export type KeyRole = 'box' | 'center' | 'owner' | 'city';
@@ -20,7 +22,12 @@ export interface StoredKey {
 const COLUMNS = 'kid, role, state, wrapped, statement, since_ms as sinceMs, ended_ms as endedMs';
 type Row = Omit<StoredKey, 'wrapped'> & { wrapped: string | null };
 
-export function keysTable(sql: Sql) {
+export function keysTable(sql: Sql, audit: Pick<AuditTable, 'append'>) {
+  // In the transaction of the change: no key comes or goes without a row.
+  const told = (action: string, kid: string, atMs: number): void => {
+    const base = { kind: 'key', outcome: 'done', party: 'agent', door: 'auto' } as const;
+    audit.append({ ...base, id: ulid(atMs), atMs, action, reason: `key ${kid}` });
+  };
   const current = (role: KeyRole): StoredKey | null => {
     const row = sql.one<Row>(`select ${COLUMNS} from keys where role = :role and state = 'current'`, { role });
     return row === undefined ? null : toKey(row);
@@ -72,17 +79,26 @@ export function keysTable(sql: Sql) {
             at: key.atMs,
           },
         );
+        told(`${key.role}.new`, key.kid, key.atMs);
       });
     },
     /** The same key under another passphrase. */
-    rewrap(entry: { kid: string; wrapped: unknown }): void {
-      sql.run('update keys set wrapped = :wrapped where kid = :kid', {
-        kid: entry.kid,
-        wrapped: JSON.stringify(entry.wrapped),
+    rewrap(entry: { kid: string; wrapped: unknown; atMs: number }): void {
+      sql.transaction(() => {
+        sql.run('update keys set wrapped = :wrapped where kid = :kid', {
+          kid: entry.kid,
+          wrapped: JSON.stringify(entry.wrapped),
+        });
+        told('passphrase', entry.kid, entry.atMs);
       });
     },
     revoke(entry: { kid: string; atMs: number }): void {
-      sql.run(`update keys set state = 'revoked', ended_ms = :atMs, wrapped = null where kid = :kid`, entry);
+      sql.transaction(() => {
+        const role = sql.one<{ role: string }>('select role from keys where kid = :kid', { kid: entry.kid })?.role;
+        if (role === undefined) return;
+        sql.run(`update keys set state = 'revoked', ended_ms = :atMs, wrapped = null where kid = :kid`, entry);
+        told(`${role}.revoked`, entry.kid, entry.atMs);
+      });
     },
   };
 }

@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto';
 import { dirname } from 'node:path';
 import { mkdirSync } from 'node:fs';
 import Database from 'better-sqlite3';
@@ -31,14 +32,15 @@ export interface StateDbOptions {
 
 const OUTBOX_BYTES = 64 * 1024 * 1024;
 
-function tables(sql: Sql, seal: Seal, dir: string, outboxBytes: number) {
-  const keys = keysTable(sql);
+function tables(sql: Sql, seal: Seal, auditKey: Uint8Array, dir: string, outboxBytes: number) {
+  const audit = auditTable(sql, auditKey);
+  const keys = keysTable(sql, audit);
   const kv = kvTable(sql);
   return {
     kv,
     claims: claimsTable(sql, seal, keys, kv),
     keys,
-    logins: loginsTable(sql),
+    logins: loginsTable(sql, audit),
     cameras: camerasTable(sql),
     credentials: credentialsTable(sql, seal),
     policies: policiesTable(sql),
@@ -46,7 +48,7 @@ function tables(sql: Sql, seal: Seal, dir: string, outboxBytes: number) {
     emergencies: emergenciesTable(sql),
     approvals: approvalsTable(sql),
     operators: operatorsTable(sql),
-    audit: auditTable(sql),
+    audit,
     outbox: outboxTable(sql, outboxBytes),
     motion: motionEventsTable(sql),
     clips: clipsTable(sql),
@@ -76,12 +78,19 @@ export class StateDb {
     } catch (error) {
       throw explain(options.path, error);
     }
-    this.tables = tables(new Sql(this.#db), sealWith(sealKey(dir)), dir, options.outboxBytes ?? OUTBOX_BYTES);
+    const key = sealKey(dir);
+    const outboxBytes = options.outboxBytes ?? OUTBOX_BYTES;
+    this.tables = tables(new Sql(this.#db), sealWith(key), auditHeadKey(key), dir, outboxBytes);
   }
 
   close(): void {
     this.#db.close();
   }
+}
+
+/** RFC 5869, so that the key that seals does not also sign. */
+export function auditHeadKey(sealKey: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', sealKey, '', 'bluelight/audit/head', 32));
 }
 
 /** WAL for readers beside the writer; FULL, because in WAL the built-in default (NORMAL) loses acknowledged commits. */

@@ -31,6 +31,8 @@ export class LiveSender implements LiveListener {
   /** False until a key frame has been sent since the start or the last pause. */
   #flowing = false;
   dropped = 0;
+  /** Of pictures; what was given to the socket. */
+  bytes = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -39,7 +41,7 @@ export class LiveSender implements LiveListener {
   run(run: LiveRun): void {
     this.#flowing = false;
     this.#text(runMessageOf(run));
-    this.#socket.send(run.init);
+    this.#pictures(run.init);
   }
 
   fragment(fragment: { key: boolean; bytes: Uint8Array }): void {
@@ -50,7 +52,7 @@ export class LiveSender implements LiveListener {
       return;
     }
     this.#flowing = true;
-    this.#socket.send(fragment.bytes);
+    this.#pictures(fragment.bytes);
   }
 
   paused(reason: string, detail: string): void {
@@ -60,6 +62,11 @@ export class LiveSender implements LiveListener {
 
   end(code: string, detail: string): void {
     this.#text({ type: 'end', code, detail });
+  }
+
+  #pictures(bytes: Uint8Array): void {
+    this.bytes += bytes.length;
+    this.#socket.send(bytes);
   }
 
   #text(message: StreamMessage): void {
@@ -74,16 +81,21 @@ export interface LiveWatch {
   role: 'main' | 'sub';
   /** Aborts when the session is over or the viewer has gone. */
   session: AbortSignal;
+  /** Told once, with the bytes of pictures that went out. */
+  onEnd: (bytes: number, why: string) => void;
 }
 
 /** The life of one viewer: opens under the grant, ends when the grant is withdrawn or expires, or the session ends. */
 export function watchLive(watch: LiveWatch): SocketHandler {
   const stop = new AbortController();
+  let why = 'the viewer went';
   return {
     open(socket) {
       const sender = new LiveSender(socket);
+      stop.signal.addEventListener('abort', () => watch.onEnd(sender.bytes, why), { once: true });
       const end = (code: string, closeCode: number, detail: string): void => {
         if (stop.signal.aborted) return;
+        why = detail;
         stop.abort();
         sender.end(code, detail);
         socket.close(closeCode, code);

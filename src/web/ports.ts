@@ -37,6 +37,8 @@ export interface WebPorts {
   authorise(request: AccessRequest): Promise<Grant>;
   /** What came of a grant, for the audit: bytes that left the box. Ends the grant. */
   finished(grant: Grant, end: { outcome: 'done' | 'failed'; bytes: number; why: string }): Promise<void>;
+  /** A login, a logout, or somebody who was not let in: for the audit. */
+  atDoor(event: DoorEvent): Promise<void>;
   /** Who this code or password belongs to; null if to nobody. Slow by design (a password hash). */
   verifyLogin(code: string): Promise<{ role: LocalRole; name: string } | null>;
   status(): StatusBody | Promise<StatusBody>;
@@ -78,6 +80,18 @@ export interface IdentityPort {
   rotateKey(by: Party): Promise<RotatedBody>;
   /** The center's signed words on its keys and on the membership, brought as a file. */
   obey(message: EnrolmentMessage, by: Party): Promise<void>;
+}
+
+export interface DoorEvent {
+  action: 'login' | 'logout' | 'enter';
+  outcome: 'done' | 'refused';
+  /** Null: nobody knows. */
+  who: Party | null;
+  door: Door;
+  /** Where from. */
+  remote: string;
+  code: string | null;
+  reason: string;
 }
 
 export interface CamerasPort {

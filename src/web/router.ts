@@ -4,7 +4,7 @@ import { Hono, type Context } from 'hono';
 import type { WebSocket } from 'ws';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Grant } from '../contract/grant.js';
-import { admit, isSocketRoute, type Knock } from './admit.js';
+import { admit, isSocketRoute, whoKnocks, type Knock } from './admit.js';
 import { checkHost, securityHeaders, type Peer } from './guard.js';
 import { upgradeRequired } from './live.js';
 import { parse } from './params.js';
@@ -31,14 +31,18 @@ export function createRouter(options: {
   const { services } = options;
   const app = new Hono<Env>();
   app.use('*', async (c, next) => {
-    if (!c.env.viaSocket) checkHost(c.req.header('host'), options.hosts, peerOf(c));
+    await orTold(services, c, 'open', async () => {
+      if (!c.env.viaSocket) checkHost(c.req.header('host'), options.hosts, peerOf(c));
+    });
     await next();
     // A WebSocket's 101 is written by the upgrade itself.
     for (const [name, value] of Object.entries(securityHeaders(c.req.header('host')))) c.res.headers.set(name, value);
   });
   for (const route of options.routes) {
     const path = API + route.path.replace(/\{(\w+)\}/g, ':$1');
-    app.on(route.method, path, (c) => handle(services, route, c));
+    app.on(route.method, path, (c) =>
+      orTold(services, c, `${route.method} ${route.path}`, () => handle(services, route, c)),
+    );
   }
   app.all(`${API}/*`, () => {
     throw new BluelightError('NOT_FOUND', 'There is no such address in the API.', { fix: 'See docs/openapi.json.' });
@@ -56,6 +60,36 @@ export function createRouter(options: {
     return problemResponse(error, securityHeaders(c.req.header('host')));
   });
   return app;
+}
+
+/** Refusals of the door itself. What the gate refuses stands in the audit log already. */
+const AT_DOOR = new Set([
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'BAD_LOGIN',
+  'RATE_LIMITED',
+  'PASSPHRASE_WRONG',
+  'BAD_HOST',
+  'BAD_ORIGIN',
+  'BAD_CSRF',
+]);
+/** A page that was just opened asks whether anybody is logged in. */
+const ASKS_WHO = 'GET /session';
+
+/** Whoever is not let in stands in the audit log before he hears of it. */
+async function orTold<T>(services: Services, c: Ctx, what: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof BluelightError && AT_DOOR.has(error.code) && what !== ASKS_WHO) {
+      const { party: who, door } = whoKnocks(services, knockOf(c));
+      const action = what === 'POST /login' ? 'login' : 'enter';
+      const reason = action === 'login' ? error.message : `${what}: ${error.message}`;
+      const remote = c.env.incoming.socket.remoteAddress ?? 'socket';
+      await services.ports.atDoor({ action, outcome: 'refused', who, door, remote, code: error.code, reason });
+    }
+    throw error;
+  }
 }
 
 async function handle(services: Services, route: Route, c: Ctx): Promise<Response> {

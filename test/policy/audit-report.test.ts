@@ -9,6 +9,8 @@ import { exportAudit, verifyAuditExport } from '../../src/policy/audit-export.js
 import { auditWords } from '../../src/policy/audit-words.js';
 import { canonical } from '../../src/proof/canonical.js';
 import { auditTable } from '../../src/store/audit.js';
+import { auditHeadKey } from '../../src/store/state-db.js';
+import { sealKey } from '../../src/store/secret-files.js';
 import { localStore } from '../../src/store/local.js';
 import { Sql } from '../../src/store/sql.js';
 import { note, openState, temporaryDir } from '../store/helpers.js';
@@ -161,7 +163,7 @@ test('a year of rows is shown in less than a second', async () => {
   const raw = new Database(join(dir, 'state.db'));
   raw.pragma('synchronous = OFF');
   const sql = new Sql(raw);
-  const bulk = auditTable(sql);
+  const bulk = auditTable(sql, auditHeadKey(sealKey(dir)));
   sql.transaction(() => {
     for (let i = 0; i < rows; i++) bulk.append(note({ ...operator, atMs: NOW - year + Math.floor((i * year) / rows) }));
   });

@@ -200,6 +200,7 @@ async function lateBreaking(ports: GatePorts) {
   const audit = {
     append,
     head: tables.audit.head,
+    holds: tables.audit.holds,
     list: tables.audit.list,
     after: tables.audit.after,
     verify: tables.audit.verify,
@@ -223,6 +224,7 @@ test('a pause that comes while the audit row is written still refuses', async ()
   const audit = {
     append,
     head: tables.audit.head,
+    holds: tables.audit.holds,
     list: tables.audit.list,
     after: tables.audit.after,
     verify: tables.audit.verify,

@@ -194,6 +194,31 @@ test('the cookie is for this host, TLS and no script; with it every change needs
   expect(box.scans).toBe(before + 1);
 });
 
+test('who comes in, who goes and who is not let in is told with name, door and address', async () => {
+  box.atTheDoor.length = 0;
+  const wrong = await ask({ port }, 'POST', '/api/v1/login', { body: { code: 'nonsense' } });
+  expect(wrong.status).toBe(401);
+  const mine = await bearer(port, box.code);
+  expect((await ask({ port }, 'GET', '/api/v1/audit')).status).toBe(401);
+  expect((await ask({ port }, 'GET', '/api/v1/audit', { headers: { host: 'evil.example' } })).status).toBe(421);
+  box.role = 'viewer';
+  const viewer = await bearer(port, box.code);
+  box.role = 'owner';
+  expect((await ask({ port }, 'GET', '/api/v1/audit', { headers: viewer })).status).toBe(403);
+  await ask({ port }, 'POST', '/api/v1/logout', { headers: mine });
+  const owner = { kind: 'local', role: 'owner', name: 'Store owner' };
+  expect(box.atTheDoor.map(({ action, outcome, who, code, door }) => [action, outcome, who, code, door])).toEqual([
+    ['login', 'refused', null, 'BAD_LOGIN', 'page'],
+    ['login', 'done', owner, null, 'page'],
+    ['enter', 'refused', null, 'UNAUTHENTICATED', 'page'],
+    ['enter', 'refused', null, 'BAD_HOST', 'page'],
+    ['login', 'done', { ...owner, role: 'viewer' }, null, 'page'],
+    ['enter', 'refused', { ...owner, role: 'viewer' }, 'FORBIDDEN', 'http'],
+    ['logout', 'done', owner, null, 'http'],
+  ]);
+  expect(box.atTheDoor.every(({ remote }) => remote.includes('127.0.0.1'))).toBe(true);
+});
+
 test('after logout the token opens nothing and what streams under it ends', async () => {
   const token = await bearer(port, box.code);
   const live = new WebSocket(`wss://127.0.0.1:${port}/api/v1/live?camera=front`, {

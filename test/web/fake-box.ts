@@ -8,7 +8,7 @@ import type { HoldBody, PageEvent, StatusBody, ThreadsBody } from '../../src/con
 import type { MotionEvent } from '../../src/contract/motion.js';
 import type { AccessRequest, AuditEntry } from '../../src/contract/policy.js';
 import { toUtc, type TimeRange } from '../../src/contract/primitives.js';
-import type { FootagePart, LiveListener, WebPorts } from '../../src/web/ports.js';
+import type { DoorEvent, FootagePart, LiveListener, WebPorts } from '../../src/web/ports.js';
 import type { Loop } from './media.js';
 
 const SEGMENT_MS = 10_000;
@@ -96,6 +96,11 @@ export class FakeBox implements WebPorts {
   readonly ends: { grant: string; outcome: string; bytes: number }[] = [];
   async finished(grant: Grant, end: { outcome: 'done' | 'failed'; bytes: number; why: string }): Promise<void> {
     this.ends.push({ grant: grant.kind, outcome: end.outcome, bytes: end.bytes });
+  }
+
+  readonly atTheDoor: DoorEvent[] = [];
+  async atDoor(event: DoorEvent): Promise<void> {
+    this.atTheDoor.push(event);
   }
 
   alarmList: Alarm[] = [];

@@ -184,12 +184,13 @@ describe('live', () => {
       expiresAtMono: 60_000,
       camera: 'c',
     } as unknown as Grant;
-    const state = { subscribed: 0, listener: undefined as LiveListener | undefined };
+    const state = { subscribed: 0, listener: undefined as LiveListener | undefined, ends: [] as [number, string][] };
     const handler = watchLive({
       clock,
       grant,
       role: 'sub',
       session: session.signal,
+      onEnd: (bytes, why) => state.ends.push([bytes, why]),
       live: {
         subscribe(_grant, _role, listener) {
           state.subscribed++;
@@ -219,12 +220,17 @@ describe('live', () => {
     watching.revoke.abort();
     watching.session.abort();
     expect(watching.socket.closed).toHaveLength(1);
+    expect(watching.state.ends).toEqual([[0, expect.stringMatching(/permission|session/)]]);
   });
 
   test('ends when the viewer goes', () => {
     const watching = watch();
+    watching.state.listener!.run(run);
+    watching.state.listener!.fragment(piece(true, 2));
     watching.handler.close();
     expect(watching.state.subscribed).toBe(0);
+    const bytes = run.init.length + piece(true, 2).bytes.length;
+    expect(watching.state.ends).toEqual([[bytes, 'the viewer went']]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { errorMessage } from '../../base/errors.js';
 import {
   exportQuery,
   liveQuery,
@@ -106,7 +107,11 @@ const pictureRoutes = [
         services,
         call,
         grants.one(),
-        playbackFrames(services.ports.footage, grants.one(), call.query.role, rangeOf(call.query)),
+        told(
+          services,
+          grants.one(),
+          playbackFrames(services.ports.footage, grants.one(), call.query.role, rangeOf(call.query)),
+        ),
         { 'content-type': PLAYBACK_TYPE },
       ),
   }),
@@ -141,8 +146,19 @@ const pictureRoutes = [
     query: liveQuery,
     response: { status: 101, type: 'application/json', schema: streamMessage },
     targets: ({ clock }, { query }) => [{ camera: query.camera, range: fromNow(clock.now()) }],
-    socket: ({ clock, ports }, call, grants) =>
-      watchLive({ clock, live: ports.live, grant: grants.one(), role: call.query.role, session: call.signal }),
+    socket: ({ clock, log, ports }, call, grants) =>
+      watchLive({
+        clock,
+        live: ports.live,
+        grant: grants.one(),
+        role: call.query.role,
+        session: call.signal,
+        onEnd(bytes, why) {
+          ports
+            .finished(grants.one(), { outcome: 'done', bytes, why })
+            .catch((error: unknown) => log.error({ error: errorMessage(error) }, 'a live view is not told to its end'));
+        },
+      }),
   }),
 ];
 

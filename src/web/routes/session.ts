@@ -23,6 +23,10 @@ export const sessionRoutes = [
           fix: 'Type the code as it is written on the label or in the output of the first start.',
         });
       }
+      const { door, remote } = call;
+      const party = { kind: 'local', ...who } as const;
+      const reason = `logged in from ${remote}`;
+      await ports.atDoor({ action: 'login', outcome: 'done', who: party, door, remote, code: null, reason });
       const { token, session } = sessions.open(who);
       const body = describe(session, clock.now());
       if (call.body.as === 'token') return json({ ...body, token });
@@ -38,8 +42,10 @@ export const sessionRoutes = [
     summary: 'End this session and everything that streams under it.',
     auth: 'session',
     response: { status: 204, type: '' },
-    handler({ sessions }, call) {
-      if (call.token !== null) sessions.close(call.token);
+    async handler({ ports, sessions }, { token, party: who, door, remote }) {
+      if (token !== null) sessions.close(token);
+      const reason = `logged out from ${remote}`;
+      await ports.atDoor({ action: 'logout', outcome: 'done', who, door, remote, code: null, reason });
       return new Response(null, {
         status: 204,
         headers: { 'set-cookie': `${COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict` },
