@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { openState } from './agent-state.js';
+import { auditDesk } from './audit-desk.js';
 import { systemClock, type Clock } from './base/clock.js';
 import { Closing } from './base/closing.js';
 import { errorCode, errorMessage } from './base/errors.js';
@@ -257,6 +258,7 @@ async function compose(base: Base): Promise<Agent> {
     holds,
     enrolment,
     ledger,
+    audit: auditDesk({ ...state, clock, gate, timeZone, ring: recording.ring, place: () => outside.reading() }),
     events,
     reading,
     alarms,

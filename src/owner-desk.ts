@@ -7,7 +7,6 @@ import { toUtc } from './contract/primitives.js';
 import type { Owner } from './identity/owner.js';
 import type { Outside } from './outside.js';
 import { Asks } from './policy/asks.js';
-import { exportAudit } from './policy/audit-export.js';
 import { Consent } from './policy/consent.js';
 import { optOut, pauseSharing, resumeSharing, type ExitPorts } from './policy/exit.js';
 import type { Gate } from './policy/gate.js';
@@ -156,7 +155,6 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
     async answer(id, yes, passphrase, by) {
       await asks.answer(id, yes, await asOwner(by, passphrase));
     },
-    auditExport: () => exportAudit(store.audit, o.signer, { ...place(), at: toUtc(clock.now()) }),
   };
 }
 

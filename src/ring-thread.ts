@@ -106,6 +106,7 @@ serve<RingApi>(main, {
   read: (ask) => ring.read(ask),
   checkpoint: (about) => ring.checkpoint(about),
   checkpointsAfter: (ask) => ring.checkpointsAfter(ask),
+  newestCheckpoint: () => ring.newestCheckpoint(),
   anchor: ({ stream, seq }) => ring.anchor(stream, seq),
   protect: (protections) => ring.setProtections(protections),
   markMotion: ({ camera, fromMs, toMs }) => ring.markMotion(camera, fromMs, toMs),

@@ -84,6 +84,7 @@ export interface RingApi {
   read(ask: { stream: string; seq: number; offset: number; length: number; within: TimeRange }): Uint8Array;
   checkpoint(about: { site: string; box: string; audit: string | null }): Envelope;
   checkpointsAfter(ask: { n: number; limit: number }): Envelope[];
+  newestCheckpoint(_: undefined): Envelope | null;
   anchor(ask: { stream: string; seq: number }): Anchor | null;
   protect(protections: Protection[]): void;
   markMotion(ask: { camera: string; fromMs: number; toMs: number }): void;

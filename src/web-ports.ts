@@ -5,7 +5,7 @@ import type { OpenedClip } from './clips/index.js';
 import type { Stills } from './clips/stills.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
 import type { Grant } from './contract/grant.js';
-import type { AuditEntry, Party, PolicyDocument } from './contract/policy.js';
+import type { Party, PolicyDocument } from './contract/policy.js';
 import { streamId, toUtc } from './contract/primitives.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import type { Logins } from './identity/logins.js';
@@ -20,9 +20,8 @@ import type { Recording } from './recording.js';
 import type { SiteAlarms } from './site-alarms.js';
 import type { SiteZones } from './site-zones.js';
 import type { Settings } from './settings/table.js';
-import type { LinkedAuditRow } from './store/audit-chain.js';
 import type { Store } from './store/client.js';
-import type { HoldsPort, IdentityPort, OwnerPort, WebPorts } from './web/ports.js';
+import type { AuditPort, HoldsPort, IdentityPort, OwnerPort, WebPorts } from './web/ports.js';
 
 export interface WebPortsOptions {
   settings: Settings;
@@ -39,6 +38,7 @@ export interface WebPortsOptions {
   owner: OwnerPort;
   holds: HoldsPort;
   identity: IdentityPort;
+  audit: AuditPort;
   alarms: SiteAlarms;
   media: Recording['media'];
   zones: SiteZones;
@@ -182,7 +182,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
       },
     },
     policy: () => Promise.resolve(gate.terms.document ?? NO_TERMS),
-    audit: async (limit) => (await store.audit.list({ limit })).map(auditEntry),
+    audit: o.audit,
     subscribe: (listener) => o.events.subscribe(listener),
   };
 }
@@ -217,23 +217,4 @@ function configNote(by: Party, action: string, camera: string): Parameters<Gate[
 /** Without what only the box needs to know. */
 function publicClip(clip: Clip): Clip {
   return clipSchema.parse(clip);
-}
-
-function auditEntry(row: LinkedAuditRow): AuditEntry {
-  return {
-    seq: row.seq,
-    id: row.id,
-    at: toUtc(row.atMs),
-    kind: row.kind === 'access' ? row.action : `${row.kind}.${row.action}`,
-    outcome: row.outcome,
-    party: row.agency === null ? row.party : `${row.party} (${row.agency})`,
-    door: row.door,
-    camera: row.camera,
-    from: row.fromMs === null ? null : toUtc(row.fromMs),
-    to: row.toMs === null ? null : toUtc(row.toMs),
-    code: row.code,
-    reason: row.reason,
-    bytes: row.bytes,
-    link: row.link,
-  };
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { addAuditCommands } from './audit.js';
 import { addCameraCommands } from './camera.js';
 import { addClaimCommand } from './claim.js';
 import { addClipCommands } from './clip.js';
@@ -42,6 +43,7 @@ for (const add of [
   addMotionCommand,
   addZonesCommands,
   addPolicyCommands,
+  addAuditCommands,
   addSettingsCommand,
   addSimCommands,
 ]) {

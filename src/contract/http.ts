@@ -4,7 +4,6 @@ import { camera, cameraEvent, discovered, device, deviceStatus, streamStatus } f
 import { clip, priority } from './clip.js';
 import { coverageGap, coverageSpan } from './coverage.js';
 import { motionEvent } from './motion.js';
-import { auditEntry } from './policy.js';
 import { cameraId, rendition, streamRole, ulidText, utc } from './primitives.js';
 
 /** Bodies of the local HTTP API (`/api/v1`). Times are UTC, sizes bytes, durations seconds, bit rates bit/s. */
@@ -248,8 +247,6 @@ export const threadsBody = z.object({
 });
 export type ThreadsBody = z.infer<typeof threadsBody>;
 
-export const auditBody = z.object({ entries: z.array(auditEntry) });
-
 /** First message of a live or playback stream, and again whenever the format changes; the init follows it. */
 export const runMessage = z.object({
   type: z.literal('run'),
@@ -300,7 +297,6 @@ export const exportQuery = z
 export const motionQuery = z
   .object({ camera: cameraId.optional(), ...range })
   .refine((query) => query.from < query.to, { path: ['to'], message: 'must be later than from' });
-export const limitQuery = z.object({ limit: z.coerce.number().int().min(1).max(500).default(100) });
 /** Without `at`: the newest picture. */
 export const stillQuery = z.object({ role: streamRole.default('main'), at: utc.optional() });
 export const liveQuery = z.object({ camera: cameraId, role: streamRole.default('sub') });

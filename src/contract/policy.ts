@@ -70,21 +70,3 @@ export type DenialCode =
   'POLICY_DENIED' | 'OUTSIDE_HOURS' | 'PAUSED_BY_OWNER' | 'OWNER_APPROVAL_REQUIRED' | 'NOT_ENROLLED';
 
 export type Decision = { allow: true; why: string } | { allow: false; code: DenialCode; why: string };
-
-export const auditEntry = z.object({
-  seq: z.number().int(),
-  id: z.string(),
-  at: utc,
-  kind: z.string(),
-  outcome: z.enum(['granted', 'refused', 'done', 'failed']),
-  party: z.string(),
-  door: z.string(),
-  camera: z.string().nullable(),
-  from: utc.nullable(),
-  to: utc.nullable(),
-  code: z.string().nullable(),
-  reason: z.string(),
-  bytes: z.number().int().nullable(),
-  link: z.string(),
-});
-export type AuditEntry = z.infer<typeof auditEntry>;

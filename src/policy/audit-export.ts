@@ -19,6 +19,9 @@ const head = z.strictObject({
   seq: z.number().int(),
   link: z.string(),
   at: z.string(),
+  /** So that a copy can be read in words without the box. */
+  timeZone: z.string().optional(),
+  cameras: z.record(z.string(), z.string()).optional(),
 });
 export type AuditHead = z.infer<typeof head>;
 
@@ -52,9 +55,9 @@ const row = z.strictObject({
  * checked anywhere without the box: `bluelight audit verify FILE`.
  */
 export async function* exportAudit(
-  audit: TableCalls['audit'],
+  audit: Pick<TableCalls['audit'], 'after'>,
   signer: Signer,
-  place: { site: string; box: string; at: string },
+  place: { site: string; box: string; at: string; timeZone?: string; cameras?: Record<string, string> },
 ): AsyncGenerator<string> {
   let seq = 0;
   let link = '0'.repeat(64);
@@ -78,46 +81,63 @@ export interface AuditVerdict {
   trusted: boolean;
 }
 
+/** Rows and head of an exported log as they stand there, up to the first line that is none. Checks nothing. */
+export function readAuditExport(content: string): { rows: LinkedAuditRow[]; head: AuditHead | null; whole: boolean } {
+  const lines = content.split('\n').filter((line) => line !== '');
+  const last = lines.at(-1);
+  const head = last === undefined ? null : (readHead(last, [])?.head ?? null);
+  const rows: LinkedAuditRow[] = [];
+  const all = lines.slice(0, -1);
+  for (const line of all) {
+    const read = readRow(line);
+    if (read === null) break;
+    rows.push(read);
+  }
+  return { rows, head, whole: rows.length === all.length };
+}
+
+type Fault = NonNullable<AuditVerdict['fault']>;
+
 /**
  * Checks an exported log.
  * @param trusted public keys of the box that are known from elsewhere; empty: the chain is checked, its author is not
+ * @param published a row that is known from elsewhere (a receipt): the log must hold it
  */
-export function verifyAuditExport(content: string, trusted: readonly string[]): AuditVerdict {
-  const lines = content.split('\n').filter((line) => line !== '');
-  const rows: LinkedAuditRow[] = [];
-  const last = lines.pop();
+export function verifyAuditExport(
+  content: string,
+  trusted: readonly string[],
+  published?: { seq: number; link: string },
+): AuditVerdict {
+  const { rows, whole } = readAuditExport(content);
+  const last = content.trimEnd().split('\n').at(-1);
   const statement = last === undefined ? null : readHead(last, trusted);
-  for (const [index, line] of lines.entries()) {
-    const read = readRow(line);
-    if (read === null) {
-      const fault = {
-        seq: index + 1,
-        code: 'BAD_LINE' as const,
-        why: `line ${index + 1} is not a row of an audit log`,
-      };
-      return { rows: index, head: statement?.head ?? null, fault, trusted: false };
-    }
-    rows.push(read);
+  const verdict = (count: number, fault: Fault | null): AuditVerdict => ({
+    rows: count,
+    head: statement?.head ?? null,
+    fault,
+    trusted: fault === null && statement?.trusted === true,
+  });
+  const next = rows.length + 1;
+  if (!whole) {
+    return verdict(rows.length, { seq: next, code: 'BAD_LINE', why: `line ${next} is not a row of an audit log` });
   }
   if (statement === null) {
-    const fault = { seq: rows.length + 1, code: 'NO_HEAD' as const, why: 'the signed head at the end is missing' };
-    return { rows: rows.length, head: null, fault, trusted: false };
+    return verdict(rows.length, { seq: next, code: 'NO_HEAD', why: 'the signed head at the end is missing' });
   }
-  const checked = checkAuditChain(rows, statement.head);
-  const extra = rows.length > statement.head.seq;
-  const added = {
-    seq: statement.head.seq + 1,
-    code: 'HEAD_CHANGED' as const,
-    why: 'there are rows after the signed head',
-  };
-  const unsigned = {
-    seq: statement.head.seq,
-    code: 'BAD_SIGNATURE' as const,
-    why: 'the head is not signed by its key',
-  };
-  const fault = checked.fault ?? (extra ? added : statement.good ? null : unsigned);
-  return { rows: checked.rows, head: statement.head, fault, trusted: fault === null && statement.trusted };
+  const { head, good } = statement;
+  const checked = checkAuditChain(rows, head);
+  const before = published === undefined ? null : checkAuditChain(rows, published).fault;
+  const fault =
+    checked.fault ?? before ?? (rows.length > head.seq ? ADDED(head.seq) : good ? null : UNSIGNED(head.seq));
+  return verdict(checked.rows, fault);
 }
+
+const ADDED = (seq: number): Fault => ({
+  seq: seq + 1,
+  code: 'HEAD_CHANGED',
+  why: 'there are rows after the signed head',
+});
+const UNSIGNED = (seq: number): Fault => ({ seq, code: 'BAD_SIGNATURE', why: 'the head is not signed by its key' });
 
 function readRow(line: string): LinkedAuditRow | null {
   try {

@@ -1,4 +1,5 @@
-import type { AccessRequest, AuditEntry, Door, Party } from '../contract/policy.js';
+import type { AuditEntry } from '../contract/audit.js';
+import type { AccessRequest, Door, Party } from '../contract/policy.js';
 import { toUtc } from '../contract/primitives.js';
 import type { LinkedAuditRow } from '../store/audit-chain.js';
 import type { AuditNote } from '../store/audit.js';
@@ -48,22 +49,27 @@ export function accessNote(
   };
 }
 
-/** A row as pages and commands show it. */
-export function toAuditEntry(row: LinkedAuditRow): AuditEntry {
-  return {
+/** A row as pages and commands show it. @param words see audit-words */
+export function toAuditEntry(words: (row: LinkedAuditRow) => string): (row: LinkedAuditRow) => AuditEntry {
+  return (row) => ({
     seq: row.seq,
     id: row.id,
     at: toUtc(row.atMs),
     kind: row.kind === 'access' ? row.action : `${row.kind}.${row.action}`,
     outcome: row.outcome,
-    party: [row.party, row.agency, row.role].filter((part) => part !== null).join(', '),
+    party: row.party,
+    agency: row.agency,
+    role: row.role,
     door: row.door,
     camera: row.camera,
     from: row.fromMs === null ? null : toUtc(row.fromMs),
     to: row.toMs === null ? null : toUtc(row.toMs),
     code: row.code,
     reason: row.reason,
+    case: row.caseNo,
     bytes: row.bytes,
+    ref: row.ref,
+    words: words(row),
     link: row.link,
-  };
+  });
 }

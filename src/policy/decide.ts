@@ -1,6 +1,7 @@
 import type { GrantKind } from '../contract/grant.js';
 import type { AccessRequest, CameraTerms, Decision, DenialCode, Door, PolicyDocument } from '../contract/policy.js';
 import type { TimeRange } from '../contract/primitives.js';
+import { BY_EMERGENCY } from '../store/audit-numbers.js';
 import { isOpenThroughout, openUntil } from './hours.js';
 import type { PolicyState } from './state.js';
 
@@ -177,7 +178,7 @@ function decideEmergency(state: PolicyState, request: AccessRequest, now: number
   if (!standing(request, now) && request.range.fromMs < earliest) {
     return no('POLICY_DENIED', 'an emergency window opens nothing from long before it');
   }
-  return yes('an emergency window is open');
+  return yes(BY_EMERGENCY);
 }
 
 function openWindow(state: PolicyState, now: number): TimeRange | undefined {

@@ -88,6 +88,12 @@ export function checkpointsAfter(tables: Tables, ask: { n: number; limit: number
     .map((row) => JSON.parse(row.envelope) as Envelope);
 }
 
+/** The one that was signed last; undefined: none yet. */
+export function newestCheckpoint(tables: Tables): Envelope | undefined {
+  const row = tables.sql.one<{ envelope: string }>('select envelope from checkpoints order by n desc limit 1');
+  return row === undefined ? undefined : (JSON.parse(row.envelope) as Envelope);
+}
+
 /** The first published head at or behind a segment. */
 function headBehind(tables: Tables, streamId: number, seq: number): { seq: number; n: number } | undefined {
   return tables.sql.one<{ seq: number; n: number }>(

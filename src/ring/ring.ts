@@ -5,7 +5,7 @@ import type { Anchor, Envelope } from '../contract/evidence.js';
 import type { TimeRange } from '../contract/primitives.js';
 import type { Fragment, GapReason, RunStart } from '../media/stream.js';
 import { RingCheck, wrongHead, type CheckLevel } from './check.js';
-import { anchorOf, checkpointsAfter, makeCheckpoint } from './checkpoints.js';
+import { anchorOf, checkpointsAfter, makeCheckpoint, newestCheckpoint } from './checkpoints.js';
 import { planFiles } from './clip-plan.js';
 import { ClockWatch } from './clock-watch.js';
 import { Core } from './core.js';
@@ -238,6 +238,11 @@ export class Ring implements RecorderHost {
   /** Checkpoints after the n-th, oldest first. */
   checkpointsAfter(ask: { n: number; limit: number }): Envelope[] {
     return this.#read((core) => checkpointsAfter(core.tables, ask));
+  }
+
+  /** The one that was signed last; null: none yet. */
+  newestCheckpoint(): Envelope | null {
+    return this.#read((core) => newestCheckpoint(core.tables) ?? null);
   }
 
   /** What ties a segment, deleted or not, to the next checkpoint; null while there is none. */

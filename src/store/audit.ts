@@ -2,7 +2,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ulid } from '../base/ids.js';
 import { AUDIT_START, auditLink, auditText, checkAuditChain, type AuditFault, type AuditRow } from './audit-chain.js';
 import type { LinkedAuditRow } from './audit-chain.js';
-import { auditNumbers, type AuditNumbers, type CountedRow } from './audit-numbers.js';
+import type { AuditNumbers } from '../contract/audit.js';
+import { auditNumbers, type CountedRow } from './audit-numbers.js';
 import { kvTable } from './kv.js';
 import type { Sql } from './sql.js';
 
@@ -112,7 +113,7 @@ export function auditTable(sql: Sql, headKey: Uint8Array) {
       const rows = sql.db
         .prepare<{ fromMs: number; toMs: number }, Omit<CountedRow, 'detail'> & { detail: string | null }>(
           `select kind, outcome, party, agency, role, action, camera, code, reason, case_no as caseNo, bytes, ref,
-             case when kind in ('command', 'policy', 'login') then detail end as detail
+             case when kind in ('command', 'policy', 'login') or (kind = 'access' and agency is not null) then detail end as detail
            from audit where at_ms >= :fromMs and at_ms < :toMs order by seq`,
         )
         .iterate(range);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import * as audit from '../contract/audit.js';
 import * as camera from '../contract/camera.js';
 import * as clip from '../contract/clip.js';
 import * as coverage from '../contract/coverage.js';
@@ -39,7 +40,7 @@ const NAMED: Record<string, z.ZodType> = {
   SignedManifest: clip.signedManifest,
   Queue: http.queueBody,
   Policy: policy.policyDocument,
-  AuditEntry: policy.auditEntry,
+  AuditEntry: audit.auditEntry,
   ClaimFile: messages.claimFile,
   PageEvent: http.pageEvent,
   StreamMessage: http.streamMessage,

@@ -1,3 +1,4 @@
+import type { AuditDigest, AuditEntry, AuditQuery, AuditVerdict } from '../contract/audit.js';
 import type { Alarm } from '../contract/alarm.js';
 import type { Camera, Device, DeviceStatus } from '../contract/camera.js';
 import type { Clip, SignedManifest } from '../contract/clip.js';
@@ -25,7 +26,7 @@ import type { ClaimCodeBody, ClaimedBody, ClaimFoundBody, IdentityBody, RotatedB
 import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
 import type { MotionEvent } from '../contract/motion.js';
-import type { AccessRequest, AuditEntry, Door, Party, PolicyDocument } from '../contract/policy.js';
+import type { AccessRequest, Door, Party, PolicyDocument } from '../contract/policy.js';
 import type { MotionZones } from '../contract/zones.js';
 import type { TimeRange } from '../contract/primitives.js';
 
@@ -57,8 +58,7 @@ export interface WebPorts {
   clips: ClipsPort;
   holds: HoldsPort;
   policy(): Promise<PolicyDocument>;
-  /** Newest first. */
-  audit(limit: number): Promise<AuditEntry[]>;
+  audit: AuditPort;
   /** Status changes, motion and clip changes as they happen. Returns the unsubscription. */
   subscribe(listener: (event: PageEvent) => void): () => void;
 }
@@ -80,6 +80,18 @@ export interface IdentityPort {
   rotateKey(by: Party): Promise<RotatedBody>;
   /** The center's signed words on its keys and on the membership, brought as a file. */
   obey(message: EnrolmentMessage, by: Party): Promise<void>;
+}
+
+/** The audit log, in words. */
+export interface AuditPort {
+  /** Newest first. */
+  list(query: AuditQuery): Promise<AuditEntry[]>;
+  /** Without times: the last seven days. */
+  digest(range: { from?: string; to?: string }): Promise<AuditDigest>;
+  numbers(year: number): Promise<AuditDigest>;
+  verify(): Promise<AuditVerdict>;
+  /** Lines; the last one is the signed head. */
+  export(by: Party): AsyncGenerator<string>;
 }
 
 export interface DoorEvent {
@@ -252,5 +264,4 @@ export interface OwnerPort {
   receipt(id: string): Promise<object | null>;
   approvals(): Promise<object[]>;
   answer(id: string, yes: boolean, passphrase: string | undefined, by: Party): Promise<void>;
-  auditExport(): AsyncGenerator<string>;
 }

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import type { JobMessage } from '../../src/contract/commands.js';
 import type { IssuedReceiptBody } from '../../src/contract/owner.js';
-import type { AuditEntry } from '../../src/contract/policy.js';
+import type { AuditEntry } from '../../src/contract/audit.js';
 import { ask as http } from '../web/harness.js';
 import { mosquitto, subscribe } from '../center/mosquitto.js';
 import { openSite, segmentFiles } from './site.js';

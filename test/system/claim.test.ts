@@ -10,7 +10,7 @@ import { Site } from '../../scripts/lib/site.js';
 import { connectAgent } from '../../src/cli/agent.js';
 import { ROTATION_TYPE, type EnrolmentMessage } from '../../src/contract/enrolment.js';
 import type { ClaimedBody, IdentityBody, RotatedBody } from '../../src/contract/identity.js';
-import type { AuditEntry } from '../../src/contract/policy.js';
+import type { AuditEntry } from '../../src/contract/audit.js';
 import { signJws } from '../../src/proof/jws.js';
 import { signerFromKey } from '../../src/proof/keys.js';
 import type { IssuedClaim } from '../../src/sim/center/index.js';

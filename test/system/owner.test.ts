@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import type { IssuedReceiptBody } from '../../src/contract/owner.js';
-import type { AuditEntry } from '../../src/contract/policy.js';
+import type { AuditEntry } from '../../src/contract/audit.js';
 import { mosquitto, subscribe } from '../center/mosquitto.js';
 import { openSite } from './site.js';
 

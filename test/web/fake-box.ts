@@ -6,7 +6,8 @@ import type { Clip } from '../../src/contract/clip.js';
 import type { Grant } from '../../src/contract/grant.js';
 import type { HoldBody, PageEvent, StatusBody, ThreadsBody } from '../../src/contract/http.js';
 import type { MotionEvent } from '../../src/contract/motion.js';
-import type { AccessRequest, AuditEntry } from '../../src/contract/policy.js';
+import type { AuditEntry, AuditNumbers } from '../../src/contract/audit.js';
+import type { AccessRequest } from '../../src/contract/policy.js';
 import { toUtc, type TimeRange } from '../../src/contract/primitives.js';
 import type { DoorEvent, FootagePart, LiveListener, WebPorts } from '../../src/web/ports.js';
 import type { Loop } from './media.js';
@@ -289,9 +290,6 @@ export class FakeBox implements WebPorts {
     answer: () => Promise.resolve(),
     technicianUntil: () => null,
     letTechnicianLook: () => Promise.resolve(),
-    async *auditExport() {
-      yield '';
-    },
   };
 
   footage: WebPorts['footage'] = {
@@ -466,8 +464,24 @@ export class FakeBox implements WebPorts {
     };
   }
 
-  async audit(limit: number): Promise<AuditEntry[]> {
-    return this.auditList.slice(0, limit);
+  /** What the page asked the list for. */
+  readonly auditAsked: object[] = [];
+  audit: WebPorts['audit'] = {
+    list: async (query) => {
+      this.auditAsked.push(query);
+      return this.auditList.filter(({ seq }) => seq < (query.before ?? Infinity)).slice(0, query.limit);
+    },
+    digest: async () => this.#digest('2026-11-16T00:00:00.000Z', '2026-11-23T00:00:00.000Z'),
+    numbers: async (year) => this.#digest(`${year}-01-01T06:00:00.000Z`, `${year + 1}-01-01T06:00:00.000Z`),
+    verify: async () => ({ rows: this.auditList.length, link: '0'.repeat(64), fault: null, checkpoint: null }),
+    async *export() {
+      yield '{}\n';
+    },
+  };
+
+  #digest(from: string, to: string) {
+    const summary = ['People outside looked 3 times and were refused once: 2 named persons, 1 cases.'];
+    return { from, to, timeZone: 'America/Chicago', numbers: NUMBERS, summary, lines: [], more: 0 };
   }
 
   subscribe(listener: (event: PageEvent) => void): () => void {
@@ -475,6 +489,28 @@ export class FakeBox implements WebPorts {
     return () => this.#listeners.delete(listener);
   }
 }
+
+const NUMBERS: AuditNumbers = {
+  granted: { clip: 2, live: 1 },
+  refused: { clip: 1 },
+  refusedByCode: { OUTSIDE_HOURS: 1 },
+  byAgency: { JPD: { granted: 3, refused: 1, bytes: 48_000_000 } },
+  byReason: [{ reason: 'robbery reported at 5th and Main', granted: 3, refused: 1 }],
+  otherReasons: 0,
+  persons: 2,
+  cases: 1,
+  withoutCase: 1,
+  byCamera: { 'cam-2': 3 },
+  clipsUnasked: 12,
+  bytesOut: 60_000_000,
+  localLooks: { owner: 4 },
+  commands: { carriedOut: 3, refused: 1, failed: 0 },
+  logins: { done: 2, refused: 1 },
+  policyChanges: 0,
+  pauses: 1,
+  emergencies: 0,
+  emergencyLooks: 0,
+};
 
 function notHere(): Promise<never> {
   return Promise.reject(new BluelightError('UNSUPPORTED', 'not in this box'));

@@ -1,13 +1,4 @@
-import {
-  auditBody,
-  limitQuery,
-  pageEvent,
-  queueBody,
-  statusBody,
-  threadsBody,
-  threadsQuery,
-  type PageEvent,
-} from '../../contract/http.js';
+import { pageEvent, queueBody, statusBody, threadsBody, threadsQuery, type PageEvent } from '../../contract/http.js';
 import { policyDocument } from '../../contract/policy.js';
 import { sse } from '../sse.js';
 import { footage, plain, type Grants } from '../route.js';
@@ -52,15 +43,6 @@ export const boxRoutes = [
     auth: 'session',
     response: { status: 200, type: 'application/json', schema: policyDocument },
     handler: ({ ports }) => ports.policy(),
-  }),
-  plain({
-    method: 'GET',
-    path: '/audit',
-    summary: 'Who looked or asked, when, at what, and what was answered; newest first.',
-    auth: ['technician', 'owner'],
-    query: limitQuery,
-    response: { status: 200, type: 'application/json', schema: auditBody },
-    handler: async ({ ports }, call) => ({ entries: await ports.audit(call.query.limit) }),
   }),
   footage({
     method: 'GET',

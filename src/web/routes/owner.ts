@@ -183,33 +183,10 @@ const sharingRoutes = [
       return technician(ports.owner.technicianUntil());
     },
   }),
-  plain({
-    method: 'GET',
-    path: '/audit/export',
-    summary: 'The whole audit log, one row per line, with its signed head: `bluelight audit verify` checks it offline.',
-    auth: STAFF,
-    response: { status: 200, type: 'application/x-ndjson' },
-    handler: ({ ports }) =>
-      new Response(lines(ports.owner.auditExport()), { headers: { 'content-type': 'application/x-ndjson' } }),
-  }),
 ];
 
 export const ownerRoutes = [...termsRoutes, ...sharingRoutes];
 
 function technician(untilMs: number | null): object {
   return { until: untilMs === null ? null : toUtc(untilMs) };
-}
-
-function lines(source: AsyncGenerator<string>): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const next = await source.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(encoder.encode(next.value));
-    },
-    async cancel() {
-      await source.return(undefined);
-    },
-  });
 }

@@ -1,6 +1,7 @@
 import { zoneRoutes } from './zones.js';
 import type { Route } from '../route.js';
 import { alarmRoutes } from './alarms.js';
+import { auditRoutes } from './audit.js';
 import { boxRoutes } from './box.js';
 import { cameraRoutes } from './cameras.js';
 import { clipRoutes } from './clips.js';
@@ -24,4 +25,5 @@ export const ROUTES: readonly Route[] = [
   ...holdRoutes,
   ...identityRoutes,
   ...ownerRoutes,
+  ...auditRoutes,
 ];

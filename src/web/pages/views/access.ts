@@ -1,4 +1,5 @@
-import type { AuditEntry, PolicyDocument } from '../../../contract/policy.js';
+import type { AuditEntry } from '../../../contract/audit.js';
+import type { PolicyDocument } from '../../../contract/policy.js';
 import { get } from '../api.js';
 import { h, type View } from '../dom.js';
 import { when } from '../format.js';
@@ -100,7 +101,13 @@ function describeAudit(entries: readonly AuditEntry[], name: (camera: string) =>
       h(
         'div',
         {},
-        h('strong', {}, entry.party === 'agent' ? t.access.agent : entry.party),
+        h(
+          'strong',
+          {},
+          entry.party === 'agent'
+            ? t.access.agent
+            : [entry.party, entry.agency].filter((part) => part !== null).join(', '),
+        ),
         h(
           'span',
           {},
