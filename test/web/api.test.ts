@@ -288,7 +288,7 @@ test('every JSON answer is what the description says', async () => {
     headers: auth,
     body: { camera: 'front', from: toUtc(Date.now() - 60_000), to: toUtc(Date.now()), reason: 'window broken' },
   });
-  const range = `camera=front&from=${toUtc(Date.now() - 2 * HOUR)}&to=${toUtc(Date.now())}`;
+  const range = `camera=front&year=2026&from=${toUtc(Date.now() - 2 * HOUR)}&to=${toUtc(Date.now())}`;
   let checked = 0;
   for (const route of ROUTES) {
     if (route.method !== 'GET' || route.response.type !== 'application/json' || route.response.status !== 200) continue;
