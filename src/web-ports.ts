@@ -6,7 +6,7 @@ import type { Stills } from './clips/stills.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
 import type { Grant } from './contract/grant.js';
 import type { Party, PolicyDocument } from './contract/policy.js';
-import { streamId, toUtc } from './contract/primitives.js';
+import { streamId } from './contract/primitives.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import type { Logins } from './identity/logins.js';
 import type { Ledger } from './ledger.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { GrantKind } from './grant.js';
-import { cameraId, utc, type TimeRange } from './primitives.js';
+import { cameraId, type TimeRange } from './primitives.js';
 
 export const accessMode = z.enum(['registry', 'ask', 'clips', 'emergency', 'live']);
 export type AccessMode = z.infer<typeof accessMode>;
