@@ -1,3 +1,4 @@
+import type { IdentityBody } from './contract/identity.js';
 import { toUtc } from './contract/primitives.js';
 import { keyFingerprint } from './contract/enrolment.js';
 import type { Enrolment } from './enrolment.js';
@@ -6,7 +7,12 @@ import type { Store } from './store/client.js';
 import type { IdentityPort } from './web/ports.js';
 
 /** Keys and claim, as the page and the command line reach them. */
-export function identityDesk(o: { store: Store; signer: BoxKey; enrolment: Enrolment }): IdentityPort {
+export function identityDesk(o: {
+  store: Store;
+  signer: BoxKey;
+  enrolment: Enrolment;
+  tls: { shown: IdentityBody['certificate'] };
+}): IdentityPort {
   const { store, signer, enrolment } = o;
   return {
     async show() {
@@ -26,7 +32,7 @@ export function identityDesk(o: { store: Store; signer: BoxKey; enrolment: Enrol
           until: key.endedMs === null ? null : toUtc(key.endedMs),
           statement: key.role === 'box' || key.role === 'center' ? signedStatement(key.statement) : null,
         })),
-        certificate: null,
+        certificate: o.tls.shown,
       };
     },
     look: (address) => enrolment.look(address),

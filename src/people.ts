@@ -6,12 +6,13 @@ import type { Clock } from './base/clock.js';
 import type { Closing } from './base/closing.js';
 import type { Log } from './base/log.js';
 import { measureLoopDelay } from './base/loop-delay.js';
-import { pageCertificate } from './identity/certificate.js';
 import type { Enrolment } from './enrolment.js';
 import { identityDesk } from './identity-desk.js';
+import { PageTls } from './page-tls.js';
 import type { Recording } from './recording.js';
 import type { Settings } from './settings/table.js';
 import { webPorts, type WebPortsOptions } from './web-ports.js';
+import { isNeighbour } from './web/neighbours.js';
 import { createWeb } from './web/server.js';
 
 export interface PeopleOptions extends Omit<WebPortsOptions, 'media' | 'identity' | 'threads' | 'store' | 'logins'> {
@@ -33,9 +34,12 @@ export interface Doors {
 
 /** Opens the doors for people: the page on the LAN, and the socket for the programs of this box. */
 export async function openDoors(o: PeopleOptions): Promise<Doors> {
-  const { clock, log, settings, closing, recording } = o;
+  const { clock, log, settings, closing, recording, enrolment, gate } = o;
   const { store, logins } = o.state;
-  const identity = identityDesk({ ...o.state, enrolment: o.enrolment });
+  const claimed = (): boolean => ['pending', 'active'].includes(enrolment.state.state);
+  const { client } = enrolment;
+  const tls = await PageTls.open({ ...o.state, clock, log, gate, client, claimed, names: () => ownNames(settings) });
+  const identity = identityDesk({ ...o.state, enrolment, tls });
   const threads = async (ms: number): ReturnType<WebPortsOptions['threads']> => {
     const [own, media] = await Promise.all([measureLoopDelay(clock, ms), recording.media.loopDelay(ms)]);
     return {
@@ -49,12 +53,16 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
     clock,
     log,
     ports: webPorts({ ...o, media: recording.media, store, logins, identity, threads }),
-    tls: await pageCertificate({ tables: store, clock, log }, ownNames(settings)),
+    tls: tls.certificate,
+    // A box that is nobody's yet speaks to its own network only.
+    admits: (address) => claimed() || isNeighbour(address, Object.values(networkInterfaces()).flat()),
     listen: { host: settings['web.host'], port: settings['web.port'] },
     hosts: settings['web.hosts'],
     pages: fileURLToPath(new URL('./web/pages', import.meta.url)),
   });
   closing.add('the page', () => web.close());
+  tls.start((certificate) => web.setCertificate(certificate));
+  closing.add('the certificate of the page', () => tls.stop());
   const socket = join(settings['state_dir'], 'agent.sock');
   await web.listenSocket(socket);
   const port = await web.listen();

@@ -30,6 +30,26 @@ export async function selfSigned(subject: string, names: readonly string[], now:
   return `${key}${certificate.toString('pem')}\n`;
 }
 
+/** A new key and a request for a certificate over it (PKCS #10, RFC 2986), as PEM. */
+export async function certificateRequest(
+  subject: string,
+  names: readonly string[],
+): Promise<{ key: string; csr: string }> {
+  const x509 = await library();
+  const keys = await webcrypto.subtle.generateKey(PAGE_KEY, true, ['sign', 'verify']);
+  const request = await x509.Pkcs10CertificateRequestGenerator.create(
+    {
+      keys,
+      signingAlgorithm: { ...PAGE_KEY, hash: 'SHA-256' },
+      name: subject,
+      extensions: [namesExtension(x509, names)],
+    },
+    webcrypto,
+  );
+  const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString();
+  return { key, csr: `${request.toString('pem')}\n` };
+}
+
 /** What a certificate of a web server says beside its key and who signed it. */
 export function serverCertificate(x509: typeof X509, names: readonly string[], now: number) {
   return {

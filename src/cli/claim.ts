@@ -70,6 +70,12 @@ function printClaim({ state, site, box, center, detail }: ClaimedBody): void {
   else line(name);
 }
 
+function printCertificate({ fingerprint, issuer, expiresAt, detail }: NonNullable<IdentityBody['certificate']>): void {
+  line(`page     ${issuer === 'center' ? 'certificate of the center' : 'self-signed'}, good until ${expiresAt}`);
+  line(`         SHA-256 ${fingerprint}`);
+  if (detail !== '') line(`         ${detail}`);
+}
+
 function readClaim(path: string): unknown {
   return readJson(path, 'the claim file that the center gave', 'CLAIM_INVALID', claimFile);
 }
@@ -110,6 +116,7 @@ function addKeyCommands(program: Command): void {
             line(`center   ${identity.centerKey}`);
             line(`         fingerprint ${identity.centerFingerprint}`);
           }
+          if (identity.certificate !== null) printCertificate(identity.certificate);
           line('');
           context.table(identity.keys.map(({ role, state, key: text, since, until }) => ({ role, state, key: text, since, until: until ?? '-' }))); // prettier-ignore
         });

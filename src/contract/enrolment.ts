@@ -84,6 +84,14 @@ export const enrolAnswer = z.discriminatedUnion('outcome', [
 ]);
 export type EnrolAnswer = z.infer<typeof enrolAnswer>;
 
+/**
+ * Names that mean something on one site only: for others a center signs no certificate, so that nobody can be led
+ * astray elsewhere with one.
+ */
+export function isSiteName(name: string): boolean {
+  return /^[a-z0-9-]+$|\.(local|lan|internal|home\.arpa)$/i.test(name);
+}
+
 const pem = (what: string) =>
   z
     .string()

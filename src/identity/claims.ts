@@ -16,6 +16,8 @@ export interface Membership {
   centerKeys: readonly string[];
   /** For the broker; null: none. */
   password: string | null;
+  /** Enrolment address of the center; null: the claim came without one. */
+  address: string | null;
   /** The center has not seen the secret of this claim yet: nothing is said to its broker. */
   waiting: boolean;
 }
@@ -40,6 +42,7 @@ export class Claims {
       claim: key === null ? claim : { ...claim, center: { ...claim.center, key: key.kid } },
       centerKeys: key === null ? [] : [key.kid],
       password: await this.#tables.claims.password(claim.id),
+      address: await this.#tables.claims.address(),
       waiting: (await this.#tables.claims.waiting()) !== null,
     };
   }

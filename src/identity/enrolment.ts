@@ -2,6 +2,9 @@ import type { z } from 'zod';
 import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import {
+  CERTIFICATE_REQUEST_TYPE,
+  CERTIFICATE_TYPE,
+  certificateAnswer,
   enrolAnswer,
   ENROL_TYPE,
   enrolContext,
@@ -82,6 +85,28 @@ export class EnrolClient {
     if (answer.key !== signer.keyId) throw unreachable(new URL(ticket.address), 'its answer is for another box');
     if (answer.outcome === 'refused') throw refused(answer);
     return JSON.parse(openReply(answer.claim));
+  }
+
+  /**
+   * Asks the center for the certificate of the local page.
+   * @param ask.csr PKCS #10 over the key of the page
+   * @throws BluelightError CENTER_UNREACHABLE
+   */
+  async certificate(
+    address: string,
+    ask: { center: string; centerKey: string; site: string; box: string; csr: string },
+    signer: Signer,
+  ): Promise<{ certificate: string; ca: string }> {
+    const { center, site, box, csr } = ask;
+    const request = { schema: 1, center, site, box, key: signer.keyId, csr, ts: toUtc(this.#clock.now()) };
+    const url = `${address.replace(/\/$/, '')}/certificate`;
+    const answer = await this.question(url, signJws(CERTIFICATE_REQUEST_TYPE, request, signer), {
+      type: CERTIFICATE_TYPE,
+      centerKey: ask.centerKey,
+      schema: certificateAnswer,
+    });
+    if (answer.key !== signer.keyId) throw unreachable(new URL(url), 'its answer is for another box');
+    return { certificate: answer.certificate, ca: answer.ca };
   }
 
   /** A signed question and the center's signed answer. @throws BluelightError CENTER_UNREACHABLE */

@@ -33,6 +33,8 @@ interface Row extends Omit<Claim, 'center'> {
 }
 
 const WAITING = 'claim.waiting';
+/** Where the center took the secret. */
+const ADDRESS = 'claim.address';
 interface StoredWaiting extends Omit<Waiting, 'ticket'> {
   ticket: Omit<ClaimTicket, 'secret'>;
   /** base64 */
@@ -97,6 +99,7 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) 
        where id = :id and state <> 'ended'`,
       entry,
     );
+    kv.remove(ADDRESS);
     for (const role of ['center', 'city'] as const) {
       const key = keys.current(role);
       if (key !== null) keys.revoke({ kid: key.kid, atMs: entry.atMs });
@@ -107,6 +110,8 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) 
     current,
     /** The claim whose secret is still to be shown to the center; null: none. */
     waiting,
+    /** Where the center of the claim answers to enrolment; null: the claim came without a secret to show. */
+    address: (): string | null => kv.get(ADDRESS) as string | null,
     /** Password for the broker of this claim; null: it has none. */
     password(id: string): string | null {
       const row = sql.one<{ sealed: Buffer | null }>('select sealed_password as sealed from claims where id = :id', {
@@ -147,6 +152,8 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) 
     enrolled(entry: NewClaim): Claim {
       return sql.transaction(() => {
         const present = current();
+        const shown = waiting();
+        if (shown !== null) kv.put({ key: ADDRESS, value: shown.ticket.address });
         kv.remove(WAITING);
         if (present === null) return add(entry);
         const { username, password } = entry.file.center;

@@ -25,6 +25,8 @@ export interface WebOptions {
   listen: { host: string; port: number };
   /** Names under which the box may be opened, besides localhost and its own addresses. */
   hosts: readonly string[];
+  /** Whether the page answers to this address at all; default: to every one. */
+  admits?: (address: string) => boolean;
   /** With index.html, style.css and the bundled scripts. */
   pages: string;
 }
@@ -79,6 +81,12 @@ export function createWeb(options: WebOptions): Web {
     server.on(viaSocket ? 'connection' : 'secureConnection', (socket: Socket) => {
       socket.on('timeout', () => socket.destroy());
     });
+    if (!viaSocket) {
+      // Before TLS: whoever is not meant does not even learn what this is.
+      server.on('connection', (socket: Socket) => {
+        if (options.admits?.(socket.remoteAddress ?? '') === false) socket.destroy();
+      });
+    }
     servers.push(server);
     return server;
   };

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -137,6 +137,14 @@ test(
     const first = (await active(site))!;
     expect(first.claim).toMatchObject({ state: 'active', site: 'jx', box: 'box-1' });
 
+    // The page changes over to a certificate of the center without a restart, and openssl finds nothing wrong with it.
+    const { page } = await site.agent.ready;
+    expect(await becomes(site, (one) => one.certificate?.issuer === 'center')).toBeDefined();
+    expect(sClient(new URL(page).port, join(site.dir, 'center', 'authority.pem'))).toContain(
+      'Verify return code: 0 (ok)',
+    );
+    expect(sClient(new URL(page).port, '/etc/ssl/certs/ca-certificates.crt')).not.toContain('return code: 0 (ok)');
+
     // A new key of the box, in the words of the old one: openssl says so, and the center takes it.
     const rotated = await site.cli<RotatedBody>(['key', 'rotate']);
     expect(rotated.before).toBe(first.key);
@@ -168,6 +176,7 @@ test(
     // Let go: nothing is shared, the box says why, and joins again only by a new claim.
     await post(`${console}api/boxes/jx/box-1/revoke`, { reason: 'the store closed' });
     expect(await becomes(site, (one) => one.claim.state === 'none')).toBeDefined();
+    expect(await becomes(site, (one) => one.certificate?.issuer === 'self')).toBeDefined();
     const { problems, center } = await site.status();
     expect(center.state).toBe('unclaimed');
     expect(problems.find((one) => one.code === 'CLAIM_REVOKED')?.message).toContain('the store closed');
@@ -192,6 +201,11 @@ test(
     expect((await site.status()).problems.some((one) => one.code === 'CLAIM_REVOKED')).toBe(false);
   },
 );
+
+function sClient(port: string, ca: string): string {
+  const args = ['s_client', '-connect', `127.0.0.1:${port}`, '-CAfile', ca, '-verify_ip', '127.0.0.1', '-purpose', 'sslserver']; // prettier-ignore
+  return spawnSync('openssl', args, { input: '' }).stdout.toString();
+}
 
 /** Whether openssl finds the signature of this Ed25519 key under a JWS (RFC 7515 §5.2). */
 function opensslVerifies(dir: string, jws: string, key: string): boolean {

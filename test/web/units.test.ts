@@ -6,6 +6,7 @@ import { toUtc } from '../../src/contract/primitives.js';
 import type { Grant } from '../../src/contract/grant.js';
 import { checkHost, checkOrigin, cookieValue, isLoopback } from '../../src/web/guard.js';
 import { LiveSender, watchLive } from '../../src/web/live.js';
+import { isNeighbour } from '../../src/web/neighbours.js';
 import { LoginLimit } from '../../src/web/login-limit.js';
 import { frame, planPlayback } from '../../src/web/playback.js';
 import type { FootagePart, LiveListener } from '../../src/web/ports.js';
@@ -335,4 +336,17 @@ describe('a transfer under a grant', () => {
     while (!(await reader.read()).done);
     expect(connection.destroyed).toBe(true);
   });
+});
+
+test('before the claim only addresses of the own networks are answered', () => {
+  const interfaces = [
+    { address: '192.168.7.20', cidr: '192.168.7.20/24' },
+    { address: '10.1.2.3', cidr: '10.1.2.3/30' },
+    { address: 'fd00::7', cidr: 'fd00::7/64' },
+    { address: '100.64.0.9', cidr: null },
+  ];
+  const near = ['127.0.0.1', '::1', '192.168.7.9', '::ffff:192.168.7.9', '10.1.2.1', 'fd00::1234', 'fe80::1%eth0'];
+  const far = ['192.168.8.9', '::ffff:8.8.8.8', '10.1.2.4', 'fd00:0:0:1::1', '2001:db8::1', '100.64.0.1', ''];
+  expect(near.filter((address) => !isNeighbour(address, interfaces))).toEqual([]);
+  expect(far.filter((address) => isNeighbour(address, interfaces))).toEqual([]);
 });

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import type { Pkcs10CertificateRequest } from '@peculiar/x509';
 import { BluelightError, errorCode, errorMessage } from '../../base/errors.js';
 import { writeFileAtomic } from '../../base/files.js';
+import { isSiteName } from '../../contract/enrolment.js';
 import { library, PAGE_KEY, serverCertificate, webKeys } from '../../base/self-signed.js';
 
 const YEAR_MS = 365 * 86_400_000;
 const SIGNING = { ...PAGE_KEY, hash: 'SHA-256' };
-/** Names that mean something on one site only: nobody can be led astray elsewhere with such a certificate. */
-const LOCAL_NAME = /^[a-z0-9-]+$|\.(local|lan|internal|home\.arpa)$/i;
 const MOST_NAMES = 300;
 
 /** Signs the certificates of the local pages of the center's boxes. */
@@ -104,7 +103,7 @@ async function requestedNames(request: Pkcs10CertificateRequest): Promise<string
   const extension = request.extensions.find((one) => one instanceof x509.SubjectAlternativeNameExtension);
   const names = (extension?.names.items ?? []).map(({ type, value }) => ({ type, value }));
   if (names.length === 0 || names.length > MOST_NAMES) throw badRequest(`it asks for ${names.length} names`);
-  const foreign = names.find(({ type, value }) => type !== 'ip' && (type !== 'dns' || !LOCAL_NAME.test(value)));
+  const foreign = names.find(({ type, value }) => type !== 'ip' && (type !== 'dns' || !isSiteName(value)));
   if (foreign !== undefined) throw badRequest(`"${foreign.value}" is no name of a local network`);
   return names.map(({ value }) => value);
 }
