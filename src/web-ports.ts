@@ -1,4 +1,6 @@
 import { BluelightError } from './base/errors.js';
+import { backupDesk } from './backup-desk.js';
+import type { Clock } from './base/clock.js';
 import type { Log } from './base/log.js';
 import type { Cameras } from './cameras/cameras.js';
 import type { OpenedClip } from './clips/index.js';
@@ -24,6 +26,7 @@ import type { Store } from './store/client.js';
 import type { AuditPort, HoldsPort, IdentityPort, OwnerPort, WebPorts } from './web/ports.js';
 
 export interface WebPortsOptions {
+  clock: Clock;
   settings: Settings;
   store: Store;
   gate: Gate;
@@ -183,6 +186,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     },
     policy: () => Promise.resolve(gate.terms.document ?? NO_TERMS),
     audit: o.audit,
+    backup: backupDesk(o),
     subscribe: (listener) => o.events.subscribe(listener),
   };
 }

@@ -14,7 +14,7 @@ export interface Agent {
   /** What a path answers, as it is. */
   text(path: string): Promise<string>;
   /** Writes what a path answers into a file; the name appears when all of it is on disk. Gives what the answer says of it. */
-  save(path: string, file: string): Promise<IncomingHttpHeaders>;
+  save(path: string, file: string, body?: object): Promise<IncomingHttpHeaders>;
 }
 
 interface Problem {
@@ -41,7 +41,7 @@ export function connectAgent(socketPath: string): Agent {
       if (status === 200) return text;
       throw problemOf(status, parseJson(text));
     },
-    save: (path, file) => download(socketPath, `/api/v1${path}`, file),
+    save: (path, file, body) => download(socketPath, `/api/v1${path}`, file, body),
   };
 }
 
@@ -53,17 +53,25 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function download(socketPath: string, path: string, file: string): Promise<IncomingHttpHeaders> {
+/** With a body it is posted, and what comes back is for the owner of the file only. */
+async function download(socketPath: string, path: string, file: string, body?: object): Promise<IncomingHttpHeaders> {
+  const payload = body === undefined ? undefined : JSON.stringify(body);
+  const method = payload === undefined ? 'GET' : 'POST';
+  const typed =
+    payload === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(payload)) };
+  const headers = { host: 'localhost', ...typed };
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const outgoing = request({ socketPath, path, headers: { host: 'localhost' } }, resolve);
+    const outgoing = request({ socketPath, path, method, headers }, resolve);
     outgoing.on('error', (cause) => reject(unreachable(socketPath, cause)));
-    outgoing.end();
+    outgoing.end(payload);
   });
   if (response.statusCode !== 200) {
     throw problemOf(response.statusCode ?? 500, parseJson((await buffer(response)).toString('utf8')));
   }
   const part = `${file}.part`;
-  await pipeline(response, createWriteStream(part, { flush: true }));
+  await pipeline(response, createWriteStream(part, { flush: true, ...(payload === undefined ? {} : { mode: 0o600 }) }));
   await rename(part, file);
   return response.headers;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { addAuditCommands } from './audit.js';
+import { addBackupCommands } from './backup.js';
 import { addCameraCommands } from './camera.js';
 import { addClaimCommand } from './claim.js';
 import { addClipCommands } from './clip.js';
@@ -44,6 +45,7 @@ for (const add of [
   addZonesCommands,
   addPolicyCommands,
   addAuditCommands,
+  addBackupCommands,
   addSettingsCommand,
   addSimCommands,
 ]) {

@@ -38,6 +38,9 @@ export const receiptsBody = z.object({
   receipts: z.array(z.object({ id: ulidText, kind: z.string(), madeMs: z.number() })),
 });
 
+/** What a backup is sealed with. It is kept nowhere. */
+export const backupBody = z.object({ passphrase });
+
 export const pauseBody = z.object({
   /** Null: until it is resumed by hand. */
   until: utc.nullable(),

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { ulid } from '../base/ids.js';
 import { AUDIT_START, auditLink, auditText, checkAuditChain, type AuditFault, type AuditRow } from './audit-chain.js';
 import type { LinkedAuditRow } from './audit-chain.js';
@@ -131,6 +131,11 @@ export function auditTable(sql: Sql, headKey: Uint8Array) {
       return { ...checked, fault: kept.fault({ seq: checked.rows, link: checked.link }) ?? foundBefore(sql) };
     },
   };
+}
+
+/** RFC 5869, so that the key that seals does not also sign. */
+export function auditHeadKey(sealKey: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', sealKey, '', 'bluelight/audit/head', 32));
 }
 
 const HEAD = 'audit.head';

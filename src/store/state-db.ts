@@ -1,9 +1,8 @@
-import { hkdfSync } from 'node:crypto';
 import { dirname } from 'node:path';
 import { mkdirSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BluelightError, errorCode } from '../base/errors.js';
-import { auditTable } from './audit.js';
+import { auditHeadKey, auditTable } from './audit.js';
 import { backupTable } from './backup.js';
 import { byteLedgerTable } from './byte-ledger.js';
 import { camerasTable, credentialsTable } from './cameras.js';
@@ -86,11 +85,6 @@ export class StateDb {
   close(): void {
     this.#db.close();
   }
-}
-
-/** RFC 5869, so that the key that seals does not also sign. */
-export function auditHeadKey(sealKey: Uint8Array): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', sealKey, '', 'bluelight/audit/head', 32));
 }
 
 /** WAL for readers beside the writer; FULL, because in WAL the built-in default (NORMAL) loses acknowledged commits. */

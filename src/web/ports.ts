@@ -59,6 +59,7 @@ export interface WebPorts {
   holds: HoldsPort;
   policy(): Promise<PolicyDocument>;
   audit: AuditPort;
+  backup: BackupPort;
   /** Status changes, motion and clip changes as they happen. Returns the unsubscription. */
   subscribe(listener: (event: PageEvent) => void): () => void;
 }
@@ -80,6 +81,11 @@ export interface IdentityPort {
   rotateKey(by: Party): Promise<RotatedBody>;
   /** The center's signed words on its keys and on the membership, brought as a file. */
   obey(message: EnrolmentMessage, by: Party): Promise<void>;
+}
+
+export interface BackupPort {
+  /** The whole state of the box, sealed with the passphrase. Rejects with PASSPHRASE_SHORT. */
+  make(passphrase: string, by: Party): Promise<Uint8Array>;
 }
 
 /** The audit log, in words. */

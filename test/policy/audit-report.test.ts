@@ -10,8 +10,7 @@ import { exportAudit, readAuditExport, verifyAuditExport } from '../../src/polic
 import { toAuditEntry } from '../../src/policy/audit-note.js';
 import { auditWords } from '../../src/policy/audit-words.js';
 import { canonical } from '../../src/proof/canonical.js';
-import { auditTable } from '../../src/store/audit.js';
-import { auditHeadKey } from '../../src/store/state-db.js';
+import { auditHeadKey, auditTable } from '../../src/store/audit.js';
 import { sealKey } from '../../src/store/secret-files.js';
 import { localStore } from '../../src/store/local.js';
 import { Sql } from '../../src/store/sql.js';

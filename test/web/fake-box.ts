@@ -479,6 +479,14 @@ export class FakeBox implements WebPorts {
     },
   };
 
+  readonly backups: string[] = [];
+  backup: WebPorts['backup'] = {
+    make: async (passphrase) => {
+      this.backups.push(passphrase);
+      return Buffer.from('sealed');
+    },
+  };
+
   #digest(from: string, to: string) {
     const summary = ['People outside looked 3 times and were refused once: 2 named persons, 1 cases.'];
     return { from, to, timeZone: 'America/Chicago', numbers: NUMBERS, summary, lines: [], more: 0 };

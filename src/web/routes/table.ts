@@ -2,6 +2,7 @@ import { zoneRoutes } from './zones.js';
 import type { Route } from '../route.js';
 import { alarmRoutes } from './alarms.js';
 import { auditRoutes } from './audit.js';
+import { backupRoutes } from './backup.js';
 import { boxRoutes } from './box.js';
 import { cameraRoutes } from './cameras.js';
 import { clipRoutes } from './clips.js';
@@ -26,4 +27,5 @@ export const ROUTES: readonly Route[] = [
   ...identityRoutes,
   ...ownerRoutes,
   ...auditRoutes,
+  ...backupRoutes,
 ];
