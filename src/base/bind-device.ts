@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { BluelightError } from './errors.js';
 
 /** SOL_SOCKET and SO_BINDTODEVICE of Linux, on every architecture that Debian supports but MIPS and SPARC. */
-const OPTION = 'setsockopt(STDIN, 1, 25, pack("Z*", $ARGV[0])) or die "$!\\n"';
+const OPTION =
+  'open(my $socket, "+<&=", 3) or die "$!\\n"; setsockopt($socket, 1, 25, pack("Z*", $ARGV[0])) or die "$!\\n"';
 
 interface Handle {
   fd: number;
@@ -31,9 +32,12 @@ function descriptor(socket: object, family: 4 | 6): number {
 export async function bindToDevice(socket: object, family: 4 | 6, device: string): Promise<void> {
   const fd = descriptor(socket, family);
   await new Promise<void>((resolve, reject) => {
-    const child = spawn('perl', ['-e', OPTION, device], { stdio: [fd, 'ignore', 'pipe'], shell: false, env: {} });
+    // Never as descriptor 0 to 2: libuv makes those blocking, and that holds for our end too, so that a way which takes no
+    // more bytes would stop this thread.
+    const stdio = ['ignore', 'ignore', 'pipe', fd] as const;
+    const child = spawn('perl', ['-e', OPTION, device], { stdio: [...stdio], shell: false, env: {} });
     let said = '';
-    child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.stderr!.on('data', (chunk: Buffer) => (said += chunk.toString()));
     child.once('error', (error) => reject(refused(error.message)));
     child.once('close', (code) => (code === 0 ? resolve() : reject(refused(`${device}: ${said.trim()}`))));
   });

@@ -39,11 +39,13 @@ export interface ProbeFacts {
   probed: boolean;
   current: boolean;
   sinceProbeMs: number;
-  /** It has sent for so long without hearing anything; 0: it is heard, or has nothing to say. */
+  /** What it sent is unanswered for so long; 0: it is answered, or has nothing to say. */
   silentMs: number;
+  /** The last measurement failed, but was not yet enough to call it down. */
+  failed: boolean;
 }
 
-/** An interface that is not answered for so long is measured. */
+/** A link that is not answered for so long is measured. */
 export const SUSPICIOUS_MS = 2_000;
 
 /** Whether a link is to be measured now. A metered one is left alone as long as its own traffic shows that it works. */
@@ -51,7 +53,7 @@ export function probeDue(link: ProbeFacts): boolean {
   const metered = link.cost !== 'flat';
   if (!link.probed) return true;
   if (!link.up) return link.sinceProbeMs >= (metered ? 15_000 : 5_000);
-  if (link.silentMs >= SUSPICIOUS_MS) return true;
+  if (link.silentMs >= SUSPICIOUS_MS) return link.failed || link.sinceProbeMs >= 5_000;
   if (link.current) return false;
   return link.sinceProbeMs >= (metered ? 600_000 : 30_000);
 }

@@ -77,6 +77,10 @@ export class LinkSockets {
     return { ...this.#total, connections: this.#open.size };
   }
 
+  localPorts(): number[] {
+    return [...this.#open.keys()].flatMap((socket) => socket.localPort ?? []);
+  }
+
   /** Ends every connection: the link is gone, or a better one is there. */
   drop(): void {
     for (const socket of this.#open.keys()) {

@@ -3,10 +3,10 @@ import { networkInterfaces } from 'node:os';
 import type { Clock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
-import { parseCounters, type Counter } from './counters.js';
 import { chooseLink, probeDue, SUSPICIOUS_MS } from './link-state.js';
 import type { DialTarget } from './ports.js';
 import type { LinkSockets } from './sockets.js';
+import { parseUnanswered } from './tcp-table.js';
 
 /** What was last measured of a link. Times in ms; null: not measured, or not there. */
 export interface LinkMeasure {
@@ -34,10 +34,8 @@ interface Watched extends LinkMeasure {
   probedMono: number | null;
   probing: boolean;
   failures: number;
-  counter: Counter | undefined;
-  /** When the interface last received anything, or had nothing to send. */
-  heardMono: number;
-  silentMs: number;
+  /** Since when what was sent is not acknowledged; null: the other side answers, or has nothing to answer. */
+  silentSince: number | null;
 }
 
 const TICK_MS = 1_000;
@@ -68,9 +66,7 @@ export class LinkWatch {
       probedMono: null,
       probing: false,
       failures: 0,
-      counter: undefined,
-      heardMono: now,
-      silentMs: 0,
+      silentSince: null,
     }));
     // The first one is told by `current`: whoever listens is still being built.
     this.#choose(false);
@@ -99,9 +95,12 @@ export class LinkWatch {
 
   async #tick(): Promise<void> {
     await Promise.all(this.#links.map((link) => this.#look(link)));
-    const counters = parseCounters(await readFile('/proc/net/dev', 'utf8'));
+    const unanswered = await unansweredPorts();
     const now = this.#o.clock.monotonic();
-    for (const link of this.#links) this.#listen(link, counters.get(link.sockets.link.interface ?? ''), now);
+    for (const link of this.#links) {
+      const silent = link.sockets.localPorts().some((port) => unanswered.has(port));
+      link.silentSince = silent ? (link.silentSince ?? now) : null;
+    }
     for (const link of this.#links) {
       if (link.probing || link.carrier === false || link.address === null) continue;
       const due = probeDue({
@@ -110,25 +109,13 @@ export class LinkWatch {
         probed: link.probedMono !== null,
         current: link.sockets.link.id === this.#current,
         sinceProbeMs: link.probedMono === null ? Infinity : now - link.probedMono,
-        silentMs: link.silentMs,
+        silentMs: silentMs(link, now),
+        failed: link.failures > 0,
       });
       // Not waited for: a link that does not answer must not delay the look at the others.
       if (due) void this.#probe(link).then(() => this.#choose());
     }
     this.#choose();
-  }
-
-  /**
-   * What is sent is answered, by bare acknowledgements at least: an interface that sends and hears nothing for seconds
-   * leads nowhere. A link that is merely slow is not silent.
-   */
-  #listen(link: Watched, counter: Counter | undefined, now: number): void {
-    const before = link.counter;
-    link.counter = counter;
-    const heard = counter === undefined || before === undefined || counter.received !== before.received;
-    const idle = counter?.sent === before?.sent && link.silentMs === 0;
-    if (heard || idle) link.heardMono = now;
-    link.silentMs = now - link.heardMono;
   }
 
   /** Carrier and address, from the kernel. */
@@ -153,7 +140,7 @@ export class LinkWatch {
     link.probing = true;
     const started = clock.monotonic();
     // A link under suspicion is judged fast: its packets were not answered for seconds already.
-    const withinMs = link.silentMs >= SUSPICIOUS_MS ? 2_000 : 5_000;
+    const withinMs = silentMs(link, started) >= SUSPICIOUS_MS ? 2_000 : 5_000;
     const tries = this.#hosts().map((target) => this.#reach(link, target, withinMs));
     const troubles = await Promise.all(tries);
     const reached = troubles.length === 0 || troubles.includes(undefined);
@@ -201,7 +188,8 @@ export class LinkWatch {
     const ended = link.state === 'up' || link.state === 'unknown';
     link.state = state;
     // One that fell silent has been gone since then.
-    link.sinceMono = this.#o.clock.monotonic() - (state === 'down' ? link.silentMs : 0);
+    const now = this.#o.clock.monotonic();
+    link.sinceMono = state === 'down' ? (link.silentSince ?? now) : now;
     if (ended && state !== 'up') link.sockets.drop();
   }
 
@@ -218,6 +206,25 @@ export class LinkWatch {
     // What still runs over the link that is left goes on over the new one.
     this.#links.find((one) => one.sockets.link.id === left)?.sockets.drop();
     if (tell) this.#o.onCurrent(chosen);
+  }
+}
+
+function silentMs({ silentSince }: Watched, now: number): number {
+  return silentSince === null ? 0 : now - silentSince;
+}
+
+async function unansweredPorts(): Promise<Set<number>> {
+  const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(readTable));
+  return new Set(tables.flatMap(parseUnanswered));
+}
+
+/** A kernel without IPv6 has no such table. */
+async function readTable(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return '';
+    throw error;
   }
 }
 

@@ -118,6 +118,12 @@ test('footage goes over the chosen link and no other, another takes over within 
   expect(await moved('fib0', back.fib0)).toBe(true);
   expect(wire().cel0 - back.cel0).toBeLessThan(5_000);
 
+  // A way that leads nowhere while its cable is good: only neighbours still answer.
+  const silent = Date.now();
+  ip(`-n ${CENTER} route add blackhole 10.90.0.2/32`);
+  expect(await carried('lte', 15_000)).toBe(true);
+  expect(Date.now() - silent).toBeLessThan(10_000);
+
   for (const dev of ['fib0', 'cel0']) ip(`-n ${CENTER} link set ${dev} down`);
   expect(await until(() => Promise.resolve(current === null ? true : undefined), 10_000)).toBe(true);
   box.stdin!.write('report\n');

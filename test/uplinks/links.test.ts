@@ -8,6 +8,7 @@ import { buildQuery, parseAnswer } from '../../src/uplinks/dns.js';
 import { Ledger } from '../../src/uplinks/ledger.js';
 import { chooseLink, probeDue } from '../../src/uplinks/link-state.js';
 import { LinkSockets } from '../../src/uplinks/sockets.js';
+import { parseUnanswered } from '../../src/uplinks/tcp-table.js';
 import { link, memoryLedger } from './links.js';
 
 const fiber = { id: 'fiber', cost: 'flat', up: true, forMs: 60_000 } as const;
@@ -46,11 +47,26 @@ test('a metered link is not measured while its own traffic shows that it works, 
     current: true,
     sinceProbeMs: 3_600_000,
     silentMs: 0,
+    failed: false,
   } as const;
   expect(probeDue(quiet)).toBe(false);
   expect(probeDue({ ...quiet, silentMs: 2_000 })).toBe(true);
+  expect(probeDue({ ...quiet, silentMs: 3_000, sinceProbeMs: 1_000 })).toBe(false);
+  expect(probeDue({ ...quiet, silentMs: 3_000, sinceProbeMs: 1_000, failed: true })).toBe(true);
   expect(probeDue({ ...quiet, current: false, sinceProbeMs: 599_999 })).toBe(false);
   expect(probeDue({ ...quiet, up: false, sinceProbeMs: 15_000 })).toBe(true);
+});
+
+test('a connection whose bytes were sent again without an answer is told from the kernel’s table', () => {
+  const table = [
+    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
+    '   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0',
+    '   1: 0200005A:C350 01005D0A:170C 01 00004000:00000000 01:00000120 00000003     0        0 2 4 0',
+    '   2: 0200005A:C351 01005D0A:170C 01 00004000:00000000 01:00000012 00000000     0        0 3 4 0',
+    '   3: 0200005A:C352 01005D0A:170C 02 00000001:00000000 01:00000012 00000002     0        0 4 2 0',
+    '',
+  ].join('\n');
+  expect(parseUnanswered(table)).toEqual([0xc350]);
 });
 
 test('a link is read from the configuration with what follows from its kind', () => {
