@@ -6,6 +6,7 @@ import type { Party } from './contract/policy.js';
 import { toUtc } from './contract/primitives.js';
 import type { Owner } from './identity/owner.js';
 import type { Outside } from './outside.js';
+import { partyColumns } from './policy/audit-note.js';
 import { Asks } from './policy/asks.js';
 import { Consent } from './policy/consent.js';
 import { optOut, pauseSharing, resumeSharing, type ExitPorts } from './policy/exit.js';
@@ -40,6 +41,8 @@ export type OwnerDesk = OwnerPort & {
   asks: Asks;
   /** Terms that the center proposes, as they came in. */
   takeProposal(text: string): Promise<void>;
+  /** @throws BluelightError FORBIDDEN | PASSPHRASE_WRONG: there is an owner, and this is not his word */
+  ownersWord(by: Party, passphrase: string | undefined): Promise<void>;
   /** The center ended the membership: sharing ends like at an opt-out, and the owner gets his receipt. */
   letGo(reason: string, by: Party): Promise<void>;
 };
@@ -94,14 +97,13 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
   /** Whoever gives the passphrase is the owner. @throws BluelightError FORBIDDEN | NO_OWNER | PASSPHRASE_WRONG */
   const asOwner = async (by: Party, passphrase: string | undefined): Promise<Party> => {
     if (by.kind === 'local' && by.role === 'owner') return by;
-    if ((await owner.keyId()) === null) {
-      throw new BluelightError('NO_OWNER', 'this box has no owner', {
-        fix: 'set one up: `bluelight policy owner NAME`',
-      });
-    }
+    if ((await owner.keyId()) === null) throw noOwner();
     await ownersWord(by, passphrase);
     return { kind: 'local', role: 'owner', name: 'owner' };
   };
+
+  const noteOwner = (by: Party, action: string, reason: string): Promise<void> =>
+    gate.note({ kind: 'identity', outcome: 'done', ...partyColumns(by), door: 'page', action, reason });
 
   return {
     asks,
@@ -110,7 +112,32 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
       await optOut(exit, by, { reason, recordings: 'keep', ended: 'revoked' });
     },
     keyId: () => owner.keyId(),
-    setUp: (name, passphrase) => owner.setUp(name, passphrase),
+    async setUp(name, passphrase, by) {
+      // Whoever says that the owner is lost must not become the owner with a technician's code.
+      if (by.kind === 'local' && by.name !== 'socket' && (await owner.wasLost())) {
+        throw new BluelightError('FORBIDDEN', 'after an owner was lost the next one is set up at the box itself', {
+          fix: 'there: `bluelight policy owner NAME`',
+        });
+      }
+      const key = await owner.setUp(name, passphrase);
+      await noteOwner(by, 'owner.set_up', `${name} signs with ${key}`);
+      return key;
+    },
+    async changePassphrase(before, after, by) {
+      const login = await owner.changePassphrase(before, after);
+      await noteOwner(by, 'owner.passphrase', 'the owner took another passphrase');
+      return login;
+    },
+    async lost(reason, by) {
+      const kid = await owner.keyId();
+      if (kid === null) throw noOwner();
+      // Sharing ends first: a power cut in between leaves an owner who shares nothing.
+      const receipt = await optOut(exit, by, { reason, recordings: 'keep', ended: 'owner-lost' });
+      const login = await owner.forget();
+      await noteOwner(by, 'owner.lost', `${kid} counts no more: ${reason}`);
+      return { receipt, login };
+    },
+    ownersWord,
     preview: (document) => consent.preview(canonical(document)),
     proposals: () => consent.proposals(),
     propose: (document, note, by) => consent.propose(canonical(document), note, by),
@@ -170,6 +197,10 @@ async function keepFor({ store, outside }: OwnerDeskOptions, approval: Approval)
 
 async function letGo({ store, outside, clock }: OwnerDeskOptions, { id }: Approval): Promise<void> {
   if (await store.holds.release({ id, atMs: clock.now() })) await outside.holdsChanged();
+}
+
+function noOwner(): BluelightError {
+  return new BluelightError('NO_OWNER', 'this box has no owner', { fix: 'set one up: `bluelight policy owner NAME`' });
 }
 
 function roleOf({ party }: Approval['request']): string {

@@ -7,6 +7,9 @@ import type { Closing } from './base/closing.js';
 import type { Log } from './base/log.js';
 import { measureLoopDelay } from './base/loop-delay.js';
 import type { Enrolment } from './enrolment.js';
+import type { Party } from './contract/policy.js';
+import { loginDesk } from './login-desk.js';
+import type { OwnerDesk } from './owner-desk.js';
 import { identityDesk } from './identity-desk.js';
 import { PageTls } from './page-tls.js';
 import type { Recording } from './recording.js';
@@ -15,13 +18,17 @@ import { webPorts, type WebPortsOptions } from './web-ports.js';
 import { isNeighbour } from './web/neighbours.js';
 import { createWeb } from './web/server.js';
 
-export interface PeopleOptions extends Omit<WebPortsOptions, 'media' | 'identity' | 'threads' | 'store' | 'logins'> {
+export interface PeopleOptions extends Omit<
+  WebPortsOptions,
+  'media' | 'identity' | 'loginDesk' | 'threads' | 'store' | 'logins' | 'owner'
+> {
   clock: Clock;
   log: Log;
   settings: Settings;
   closing: Closing;
   state: AgentState;
   recording: Recording;
+  owner: OwnerDesk;
   enrolment: Enrolment;
 }
 
@@ -39,6 +46,9 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
   const claimed = (): boolean => ['pending', 'active'].includes(enrolment.state.state);
   const { client } = enrolment;
   const tls = await PageTls.open({ ...o.state, clock, log, gate, client, claimed, names: () => ownNames(settings) });
+  const technicianMs = settings['web.technician'];
+  const ownersWord = (by: Party, passphrase: string | undefined): Promise<void> => o.owner.ownersWord(by, passphrase);
+  const people = loginDesk({ clock, logins, gate, ownersWord, technicianMs });
   const identity = identityDesk({ ...o.state, enrolment, tls });
   const threads = async (ms: number): ReturnType<WebPortsOptions['threads']> => {
     const [own, media] = await Promise.all([measureLoopDelay(clock, ms), recording.media.loopDelay(ms)]);
@@ -52,10 +62,11 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
   const web = createWeb({
     clock,
     log,
-    ports: webPorts({ ...o, media: recording.media, store, logins, identity, threads }),
+    ports: webPorts({ ...o, media: recording.media, store, logins, identity, loginDesk: people, threads }),
     tls: tls.certificate,
     // A box that is nobody's yet speaks to its own network only.
     admits: (address) => claimed() || isNeighbour(address, Object.values(networkInterfaces()).flat()),
+    technicianMs,
     listen: { host: settings['web.host'], port: settings['web.port'] },
     hosts: settings['web.hosts'],
     pages: fileURLToPath(new URL('./web/pages', import.meta.url)),

@@ -23,7 +23,7 @@ import type { SiteAlarms } from './site-alarms.js';
 import type { SiteZones } from './site-zones.js';
 import type { Settings } from './settings/table.js';
 import type { Store } from './store/client.js';
-import type { AuditPort, HoldsPort, IdentityPort, OwnerPort, WebPorts } from './web/ports.js';
+import type { AuditPort, HoldsPort, IdentityPort, LoginsPort, OwnerPort, WebPorts } from './web/ports.js';
 
 export interface WebPortsOptions {
   clock: Clock;
@@ -41,6 +41,7 @@ export interface WebPortsOptions {
   owner: OwnerPort;
   holds: HoldsPort;
   identity: IdentityPort;
+  loginDesk: LoginsPort;
   audit: AuditPort;
   alarms: SiteAlarms;
   media: Recording['media'];
@@ -76,6 +77,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     verifyLogin: (code) => o.logins.verify(code),
     status: () => assembleStatus(o.reading()),
     threads: (ms) => o.threads(ms),
+    logins: o.loginDesk,
     identity: o.identity,
     owner: o.owner,
     holds: o.holds,

@@ -30,6 +30,20 @@ export async function readSecret(prompt: string): Promise<string> {
   }
 }
 
+/** Several secrets, one a line. @throws BluelightError USAGE */
+export async function readSecrets(prompts: readonly string[]): Promise<string[]> {
+  if (process.stdin.isTTY) {
+    const given: string[] = [];
+    for (const prompt of prompts) given.push(await readSecret(prompt));
+    return given;
+  }
+  const lines = (await text(process.stdin)).split('\n');
+  if (prompts.every((_, i) => (lines[i] ?? '') !== '')) return lines.slice(0, prompts.length);
+  throw new BluelightError('USAGE', `${prompts.length} lines are needed on standard input`, {
+    fix: 'pipe them in, one secret a line, or run this on a terminal',
+  });
+}
+
 /** A line typed by a person. @throws BluelightError USAGE: nobody is there to type */
 export async function ask(prompt: string): Promise<string> {
   if (!process.stdin.isTTY) {

@@ -7,6 +7,7 @@ import { addClaimCommand } from './claim.js';
 import { addClipCommands } from './clip.js';
 import { addCoverageCommand } from './coverage.js';
 import { addHoldCommands } from './hold.js';
+import { addLoginCommands } from './login.js';
 import { addMotionCommand } from './motion.js';
 import { addPolicyCommands } from './policy.js';
 import { addRunCommand } from './run.js';
@@ -46,6 +47,7 @@ for (const add of [
   addPolicyCommands,
   addAuditCommands,
   addBackupCommands,
+  addLoginCommands,
   addSettingsCommand,
   addSimCommands,
 ]) {

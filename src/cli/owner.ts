@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import type { approvalsBody, IssuedReceiptBody } from '../contract/owner.js';
 import { toUtc } from '../contract/primitives.js';
 import { action, EXIT, type Context } from './context.js';
-import { readSecret } from './input.js';
+import { readSecret, readSecrets } from './input.js';
 import { line } from './output.js';
 
 interface Preview {
@@ -25,6 +25,7 @@ interface Proposal extends Preview {
 export function addOwnerCommands(program: Command, policy: Command): void {
   addTermsCommands(policy);
   addAskCommands(policy);
+  addKeyCommands(policy);
   program
     .command('pause')
     .description('stop sharing at once; recording goes on')
@@ -153,6 +154,28 @@ function addTermsCommands(policy: Command): void {
         const passphrase = await readSecret('new passphrase of the owner: ');
         const { key } = await context.agent().post<{ key: string }>('/owner', { name, passphrase });
         context.show({ key }, () => line(`owner ${name} signs with ${key}`));
+      }),
+    );
+}
+
+function addKeyCommands(policy: Command): void {
+  policy
+    .command('passphrase')
+    .description('another passphrase for the owner; both are read from standard input, the present one first')
+    .action(
+      action(async (context) => {
+        const [passphrase, next] = await readSecrets(['present passphrase: ', 'new passphrase: ']);
+        await context.agent().post('/owner/passphrase', { passphrase, next });
+        context.show({ changed: true }, () => line('the passphrase of the owner is another one now'));
+      }),
+    );
+  policy
+    .command('owner-lost')
+    .description("the owner's passphrase is lost: his key counts no more and sharing ends; nobody can reset it")
+    .requiredOption('--reason <text>', 'why; it stands in the audit log and in the receipt')
+    .action(
+      action(async (context, options: { reason: string }) => {
+        printReceipt(context, await context.agent().post('/owner/lost', { reason: options.reason }));
       }),
     );
 }

@@ -11,6 +11,10 @@ const passphrase = z.string().min(1).max(200);
 export const ownerBody = z.object({ key: z.string().nullable() });
 export const ownerSetUpBody = z.object({ name: z.string().min(1).max(40), passphrase });
 
+export const changePassphraseBody = z.object({ passphrase, next: passphrase });
+/** The passphrase is lost, or the owner gives his key up: sharing ends. */
+export const ownerLostBody = z.object({ reason: z.string().trim().min(1).max(500) });
+
 export const termsBody = z.object({ document: policyDocument });
 export const proposeBody = termsBody.extend({ note: z.string().trim().max(500).default('') });
 /** The owner's passphrase is what signs; who is logged in does not matter. */

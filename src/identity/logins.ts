@@ -67,7 +67,7 @@ export class Logins {
    * Whose code or password this is; null: nobody's. Slow by design. Every login is tried, so that the time tells
    * nothing of whether one fits.
    */
-  async verify(typed: string): Promise<{ name: string; role: LoginRole } | null> {
+  async verify(typed: string): Promise<{ name: string; role: LoginRole; expiresMs: number | null } | null> {
     const now = this.#clock.now();
     const code = readCode(typed);
     let found: Login | null = null;
@@ -76,7 +76,7 @@ export class Logins {
       const fits = await passwordFits(secret, login.secretHash);
       if (fits && (login.expiresMs === null || now < login.expiresMs)) found ??= login;
     }
-    return found === null ? null : { name: found.name, role: found.role };
+    return found === null ? null : { name: found.name, role: found.role, expiresMs: found.expiresMs };
   }
 
   async #put(name: string, role: LoginRole, secret: string, expiresMs: number | null): Promise<void> {

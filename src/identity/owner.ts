@@ -9,8 +9,6 @@ import { derive } from './passwords.js';
 
 /** Twice the cost of a login, RFC 7914: 64 MiB per guess for who holds a copy of the database. */
 const COST = { N: 2 ** 16, r: 8, p: 1 } as const;
-const FREE_TRIES = 5;
-const LOCK_MS = 30_000;
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/]+=*$/);
 const wrappedKey = z.object({
@@ -37,8 +35,6 @@ export class Owner {
   readonly #tables: Pick<TableCalls, 'keys'>;
   readonly #logins: Logins;
   readonly #clock: Clock;
-  #failures = 0;
-  #lockedUntilMono = 0;
 
   constructor(tables: Pick<TableCalls, 'keys'>, logins: Logins, clock: Clock) {
     this.#tables = tables;
@@ -70,50 +66,56 @@ export class Owner {
   }
 
   /**
-   * The key, open for as long as the caller holds it.
-   * @throws BluelightError NO_OWNER | PASSPHRASE_WRONG | RATE_LIMITED
+   * The key, open for as long as the caller holds it. Guessing is slowed down at the doors.
+   * @throws BluelightError NO_OWNER | PASSPHRASE_WRONG
    */
   async unlock(passphrase: string): Promise<Signer> {
     const key = await this.#tables.keys.current('owner');
     if (key === null) {
       throw new BluelightError('NO_OWNER', 'nobody has set up an owner', { fix: 'set up the owner on the page first' });
     }
-    const waitMs = this.#lockedUntilMono - this.#clock.monotonic();
-    if (waitMs > 0) {
-      throw new BluelightError('RATE_LIMITED', `too many wrong passphrases; wait ${Math.ceil(waitMs / 1000)} s`, {
-        retryable: true,
-      });
-    }
     const opened = await unwrap(wrappedKey.parse(key.wrapped), key.kid, passphrase);
-    if (opened === null) throw this.#wrong();
-    this.#failures = 0;
+    if (opened === null) throw wrong();
     return signerFromKey(opened);
   }
 
-  /** @throws as `unlock`; PASSWORD_SHORT */
-  async changePassphrase(name: string, before: string, after: string): Promise<void> {
+  /**
+   * Another passphrase for the same key and for the owner's login, whose name it gives.
+   * @throws as `unlock`; PASSWORD_SHORT
+   */
+  async changePassphrase(before: string, after: string): Promise<string> {
     const key = await this.#tables.keys.current('owner');
     await this.unlock(before);
     const opened = await unwrap(wrappedKey.parse(key!.wrapped), key!.kid, before);
+    const name = (await this.#login()) ?? 'owner';
+    // A power cut in between leaves the key under the old one: the change can be made again.
     await this.#logins.setPassword(name, 'owner', after);
     const wrapped = await wrap(opened!, key!.kid, after);
     await this.#tables.keys.rewrap({ kid: key!.kid, wrapped, atMs: this.#clock.now() });
+    return name;
   }
 
-  /** Gives the key up for good. What it signed no longer counts: the caller ends sharing. */
-  async forget(): Promise<void> {
+  /** Gives up the key for good, and the login, whose name it gives. The caller ends sharing. */
+  async forget(): Promise<string | null> {
+    const login = await this.#login();
     const kid = await this.keyId();
     if (kid !== null) await this.#tables.keys.revoke({ kid, atMs: this.#clock.now() });
-    for (const login of await this.#logins.list()) if (login.role === 'owner') await this.#logins.remove(login.name);
+    if (login !== null) await this.#logins.remove(login);
+    return login;
   }
 
-  #wrong(): BluelightError {
-    this.#failures++;
-    if (this.#failures >= FREE_TRIES) {
-      this.#lockedUntilMono = this.#clock.monotonic() + LOCK_MS * 2 ** Math.min(this.#failures - FREE_TRIES, 6);
-    }
-    return new BluelightError('PASSPHRASE_WRONG', 'the passphrase of the owner is wrong', { fix: 'try again' });
+  async #login(): Promise<string | null> {
+    return (await this.#logins.list()).find(({ role }) => role === 'owner')?.name ?? null;
   }
+
+  /** Whether an owner gave up his key, or lost it, at any time. */
+  async wasLost(): Promise<boolean> {
+    return (await this.#tables.keys.list()).some(({ role, state }) => role === 'owner' && state === 'revoked');
+  }
+}
+
+function wrong(): BluelightError {
+  return new BluelightError('PASSPHRASE_WRONG', 'the passphrase of the owner is wrong', { fix: 'try again' });
 }
 
 /** AES-256-GCM over the 32-byte seed, bound to the public key. */

@@ -147,6 +147,12 @@ export const SETTINGS = {
 
   'web.host': setting(z.string(), '0.0.0.0', 'Address of the local page; 127.0.0.1 closes it to the network.'),
   'web.port': setting(port, 8443, 'Port of the local page (HTTPS).'),
+  'web.technician': setting(
+    duration,
+    '4h',
+    'How long a technician stays logged in, and how long a new code for him is good.',
+    { unit: 'ms' },
+  ),
   'web.hosts': setting(
     z.array(z.string()),
     [],

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { BluelightError } from '../base/errors.js';
+import { BluelightError, errorCode } from '../base/errors.js';
 import { plainAddress } from './guard.js';
 
 interface Failures {
@@ -45,6 +45,26 @@ export class LoginLimit {
     }
   }
 
+  /**
+   * The same for work that checks a passphrase on its way: PASSPHRASE_WRONG is a failure, any other error is nobody's
+   * guess.
+   */
+  async guard<T>(address: string, work: () => Promise<T> | T): Promise<T> {
+    const key = addressKey(address);
+    this.#admit(key);
+    this.#running++;
+    try {
+      const result = await work();
+      this.#byAddress.delete(key);
+      return result;
+    } catch (error) {
+      if (errorCode(error) === 'PASSPHRASE_WRONG') this.#failed(key);
+      throw error;
+    } finally {
+      this.#running--;
+    }
+  }
+
   #admit(key: string): void {
     const now = this.#clock.monotonic();
     this.#recent = this.#recent.filter((at) => at > now - 60_000);
@@ -72,10 +92,14 @@ export class LoginLimit {
 
 function tooMany(waitMs: number): BluelightError {
   const seconds = Math.ceil(waitMs / 1000);
-  return new BluelightError('RATE_LIMITED', `Too many wrong codes. The next try counts in ${seconds} s.`, {
-    fix: 'Wait, then type the code as it is written on the label or in the output of the first start.',
-    retryable: true,
-  });
+  return new BluelightError(
+    'RATE_LIMITED',
+    `Too many wrong codes or passphrases. The next try counts in ${seconds} s.`,
+    {
+      fix: 'Wait, then type the code as it is written on the label or in the output of the first start, or the passphrase as its owner chose it.',
+      retryable: true,
+    },
+  );
 }
 
 /** An IPv6 visitor owns a whole /64, so that is what counts as one address. */

@@ -21,6 +21,7 @@ import type {
   ThreadsBody,
   TuneBody,
 } from '../contract/http.js';
+import type { IssuedCodeBody, LoginsBody } from '../contract/logins.js';
 import type { EnrolmentMessage } from '../contract/enrolment.js';
 import type { ClaimCodeBody, ClaimedBody, ClaimFoundBody, IdentityBody, RotatedBody } from '../contract/identity.js';
 import type { IssuedReceiptBody } from '../contract/owner.js';
@@ -41,7 +42,8 @@ export interface WebPorts {
   /** A login, a logout, or somebody who was not let in: for the audit. */
   atDoor(event: DoorEvent): Promise<void>;
   /** Who this code or password belongs to; null if to nobody. Slow by design (a password hash). */
-  verifyLogin(code: string): Promise<{ role: LocalRole; name: string } | null>;
+  verifyLogin(code: string): Promise<{ role: LocalRole; name: string; expiresMs?: number | null } | null>;
+  logins: LoginsPort;
   status(): StatusBody | Promise<StatusBody>;
   /** Watches the event loops of the agent's threads for so many ms. */
   threads(ms: number): Promise<ThreadsBody>;
@@ -65,6 +67,16 @@ export interface WebPorts {
 }
 
 /** Whose box this is, and by which keys. */
+/** Who may log in. Nobody but the owner changes what lets somebody see pictures, and nobody resets the owner. */
+export interface LoginsPort {
+  list(): Promise<LoginsBody['logins']>;
+  /** A new code for the technician; the one before no longer opens. @param forMs absent: as configured */
+  technicianCode(forMs: number | undefined, by: Party): Promise<IssuedCodeBody>;
+  setViewer(name: string, password: string, passphrase: string | undefined, by: Party): Promise<void>;
+  remove(name: string, passphrase: string | undefined, by: Party): Promise<void>;
+  /** For the audit log: somebody logged in, or did not. */
+  note(login: { name: string | null; remote: string }): Promise<void>;
+}
 export interface IdentityPort {
   show(): Promise<IdentityBody>;
   /** Which center answers at an address. Rejects with CENTER_UNREACHABLE. */
@@ -250,7 +262,11 @@ interface TermsPreview {
 /** What an owner does with his terms. A passphrase is what proves him; see identity/owner. */
 export interface OwnerPort {
   keyId(): Promise<string | null>;
-  setUp(name: string, passphrase: string): Promise<string>;
+  setUp(name: string, passphrase: string, by: Party): Promise<string>;
+  /** Rejects with PASSPHRASE_WRONG, NO_OWNER or PASSWORD_SHORT. Gives the name of the owner's login. */
+  changePassphrase(before: string, after: string, by: Party): Promise<string>;
+  /** The key of the owner is given up: sharing ends. Gives the receipt and the login that went with it. */
+  lost(reason: string, by: Party): Promise<{ receipt: IssuedReceiptBody; login: string | null }>;
   preview(document: PolicyDocument): Promise<TermsPreview>;
   proposals(): Promise<(TermsPreview & { id: string; version: number; note: string; document: PolicyDocument })[]>;
   propose(document: PolicyDocument, note: string, by: Party): Promise<string>;

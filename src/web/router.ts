@@ -9,7 +9,16 @@ import { checkHost, securityHeaders, type Peer } from './guard.js';
 import { upgradeRequired } from './live.js';
 import { parse } from './params.js';
 import { problemResponse } from './problem.js';
-import { Grants, json, type Call, type FootageRoute, type Route, type Services, type SocketHandler } from './route.js';
+import {
+  Grants,
+  json,
+  type Call,
+  type FootageRoute,
+  type Reply,
+  type Route,
+  type Services,
+  type SocketHandler,
+} from './route.js';
 import { serveAsset, type Assets } from './static.js';
 
 export const API = '/api/v1';
@@ -108,11 +117,20 @@ async function handle(services: Services, route: Route, c: Ctx): Promise<Respons
     outgoing: c.env.outgoing,
     signal: AbortSignal.any(signals),
   };
-  if (route.access === null) return toResponse(await route.handler(services, call));
+  if (route.access === null) {
+    const run = (): Promise<Reply> | Reply => route.handler(services, call);
+    // Whatever takes a passphrase could be used to guess it.
+    const guarded = holdsPassphrase(call.body) ? services.logins.guard(call.remote, run) : run();
+    return toResponse(await guarded);
+  }
   const grants = await askGate(services, route, call);
   if (route.socket !== undefined) return upgrade(services, c, route.socket(services, call, grants));
   if (route.handler === undefined) throw new BluelightError('UNSUPPORTED', `${route.path} has no handler.`);
   return toResponse(await route.handler(services, call, grants));
+}
+
+function holdsPassphrase(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'passphrase' in body && typeof body.passphrase === 'string';
 }
 
 /** A footage route gets to its handler only past this. */

@@ -13,7 +13,7 @@ import type { WebPorts } from './ports.js';
 import type { Services } from './route.js';
 import { createRouter } from './router.js';
 import { ROUTES } from './routes/table.js';
-import { Sessions } from './sessions.js';
+import { LIFETIMES_MS, Sessions } from './sessions.js';
 import { loadAssets } from './static.js';
 
 export interface WebOptions {
@@ -25,6 +25,8 @@ export interface WebOptions {
   listen: { host: string; port: number };
   /** Names under which the box may be opened, besides localhost and its own addresses. */
   hosts: readonly string[];
+  /** How long a technician stays logged in; default 4 h. */
+  technicianMs?: number;
   /** Whether the page answers to this address at all; default: to every one. */
   admits?: (address: string) => boolean;
   /** With index.html, style.css and the bundled scripts. */
@@ -58,7 +60,10 @@ export function createWeb(options: WebOptions): Web {
     clock: options.clock,
     log: options.log,
     ports: options.ports,
-    sessions: new Sessions(options.clock),
+    sessions: new Sessions(options.clock, {
+      ...LIFETIMES_MS,
+      technician: options.technicianMs ?? LIFETIMES_MS.technician,
+    }),
     logins: new LoginLimit(options.clock),
   };
   const router = createRouter({ routes: ROUTES, services, assets: loadAssets(options.pages), hosts: options.hosts });

@@ -19,29 +19,30 @@ interface Entry {
 }
 
 const HOUR_MS = 3_600_000;
-/** A technician's visit is over after 4 hours; owner and viewer stay logged in on their own phone. */
-const LIFETIME_MS: Record<LocalRole, number> = {
-  technician: 4 * HOUR_MS,
-  owner: 7 * 24 * HOUR_MS,
-  viewer: 24 * HOUR_MS,
-};
+/** How long somebody stays logged in: a technician for a visit, owner and viewer on their own phone. */
+export type Lifetimes = Record<LocalRole, number>;
+export const LIFETIMES_MS: Lifetimes = { technician: 4 * HOUR_MS, owner: 7 * 24 * HOUR_MS, viewer: 24 * HOUR_MS };
 const MOST_SESSIONS = 100;
 
 /** In memory only, keyed by the hash of the token: a restart logs everyone out, and a memory dump shows no token. */
 export class Sessions {
   readonly #clock: Clock;
+  readonly #lifetimes: Lifetimes;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, lifetimes: Lifetimes = LIFETIMES_MS) {
     this.#clock = clock;
+    this.#lifetimes = lifetimes;
   }
 
-  open(who: { role: LocalRole; name: string }): { token: string; session: Session } {
+  /** @param who.expiresMs wall clock at which the code itself runs out; the session does not outlive it */
+  open(who: { role: LocalRole; name: string; expiresMs?: number | null }): { token: string; session: Session } {
     this.sweep();
     if (this.#entries.size >= MOST_SESSIONS) this.#drop(this.#entries.keys().next().value!);
     const token = randomBytes(32).toString('base64url');
     const abort = new AbortController();
-    const life = LIFETIME_MS[who.role];
+    const left = (who.expiresMs ?? Infinity) - this.#clock.now();
+    const life = Math.max(0, Math.min(this.#lifetimes[who.role], left));
     const session: Session = {
       role: who.role,
       name: who.name,
@@ -63,6 +64,11 @@ export class Sessions {
 
   close(token: string): void {
     this.#drop(keyOf(token));
+  }
+
+  /** Ends every session of this login: its code or password is another one, or it is gone. */
+  endOf(name: string): void {
+    for (const [key, { session }] of this.#entries) if (session.name === name) this.#drop(key);
   }
 
   /** Ends what has expired; called now and then, so that a stream does not outlive its session. */

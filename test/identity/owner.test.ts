@@ -28,7 +28,7 @@ test('the key of the owner opens with the passphrase only, and nowhere lies in c
   const signer = await owner.unlock(PASS);
   expect(signer.keyId).toBe(kid);
   await expect(owner.unlock('wrong passphrase')).rejects.toMatchObject({ code: 'PASSPHRASE_WRONG' });
-  expect(await logins.verify(PASS)).toEqual({ name: 'Ms Lee', role: 'owner' });
+  expect(await logins.verify(PASS)).toMatchObject({ name: 'Ms Lee', role: 'owner' });
   for (const file of readdirSync(dir)) expect(readFileSync(join(dir, file)).includes(PASS)).toBe(false);
   await expect(owner.setUp('Thief', 'another passphrase')).rejects.toMatchObject({ code: 'OWNER_EXISTS' });
 });
@@ -36,30 +36,22 @@ test('the key of the owner opens with the passphrase only, and nowhere lies in c
 test('a changed passphrase opens the same key; the old one no longer', async () => {
   const { owner, logins } = box();
   const kid = await owner.setUp('Ms Lee', PASS);
-  await expect(owner.changePassphrase('Ms Lee', 'wrong passphrase', 'new passphrase!')).rejects.toMatchObject({
+  await expect(owner.changePassphrase('wrong passphrase', 'new passphrase!')).rejects.toMatchObject({
     code: 'PASSPHRASE_WRONG',
   });
-  await owner.changePassphrase('Ms Lee', PASS, 'new passphrase!');
+  await owner.changePassphrase(PASS, 'new passphrase!');
   expect((await owner.unlock('new passphrase!')).keyId).toBe(kid);
   await expect(owner.unlock(PASS)).rejects.toMatchObject({ code: 'PASSPHRASE_WRONG' });
   expect(await logins.verify(PASS)).toBeNull();
-});
-
-test('guessing is slowed down', async () => {
-  const { owner, clock } = box();
-  await owner.setUp('Ms Lee', PASS);
-  for (let i = 0; i < 5; i++)
-    await expect(owner.unlock(`wrong ${i}`)).rejects.toMatchObject({ code: 'PASSPHRASE_WRONG' });
-  await expect(owner.unlock(PASS)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
-  await clock.advance(30_000);
-  await owner.unlock(PASS);
 });
 
 test('a wrapped key put under another public key does not open; a forgotten one never comes back', async () => {
   const { owner, db } = box();
   const kid = await owner.setUp('Ms Lee', PASS);
   const { wrapped } = db.tables.keys.current('owner')!;
-  await owner.forget();
+  expect(await owner.wasLost()).toBe(false);
+  expect(await owner.forget()).toBe('Ms Lee');
+  expect(await owner.wasLost()).toBe(true);
   expect(await owner.keyId()).toBeNull();
   expect(db.tables.keys.list()).toMatchObject([{ kid, state: 'revoked', wrapped: null }]);
   await expect(owner.unlock(PASS)).rejects.toMatchObject({ code: 'NO_OWNER' });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import type { RecordingsBody } from '../../src/contract/http.js';
+import { BluelightError } from '../../src/base/errors.js';
 import { toUtc } from '../../src/contract/primitives.js';
 import { ROUTES } from '../../src/web/routes/table.js';
 import { FakeBox, type FakeCamera } from './fake-box.js';
@@ -432,3 +433,40 @@ async function fetchStream(path: string, signal: AbortSignal, take: (text: strin
     outgoing.end();
   });
 }
+
+test('every route that takes a passphrase stands under the limit of the login', async () => {
+  const document = { version: 1, authority: 'owner', timeZone: 'UTC', cameras: [] };
+  const bodies: Record<string, object> = {
+    '/owner': { name: 'Ms Lee' },
+    '/owner/passphrase': { next: 'another one' },
+    '/policy/accept': { document },
+    '/resume': {},
+    '/optout': {},
+    '/approvals/{id}': { yes: false },
+    '/technician': { until: null },
+    '/logins/viewer': { name: 'Clerk', password: 'a long password' },
+    '/logins/remove': { name: 'Clerk' },
+  };
+  const takes = ROUTES.filter((route) => 'passphrase' in ((route.body as { shape?: object } | undefined)?.shape ?? {}));
+  expect(takes.map((route) => route.path).sort()).toEqual(Object.keys(bodies).sort());
+  const wrong = new Proxy({}, { get: () => () => Promise.reject(new BluelightError('PASSPHRASE_WRONG', 'wrong')) });
+  const guarded = new FakeBox([]);
+  Object.assign(guarded, { owner: wrong, logins: { ...guarded.logins, setViewer: (wrong as never)['x'], remove: (wrong as never)['x'] } }); // prettier-ignore
+  for (const { path } of takes) {
+    const one = await startWeb(guarded);
+    try {
+      const headers = await bearer(one.port, guarded.code);
+      const statuses: number[] = [];
+      for (let i = 0; i < 6; i++) {
+        const body = { ...bodies[path], passphrase: `guess ${i}` };
+        statuses.push((await ask({ port: one.port }, 'POST', example(path), { headers, body })).status);
+      }
+      expect(`${path} ${statuses.join(' ')}`).toBe(`${path} 422 422 422 422 422 429`);
+      expect((await ask({ port: one.port }, 'POST', '/api/v1/login', { body: { code: guarded.code } })).status).toBe(
+        429,
+      );
+    } finally {
+      await one.stop();
+    }
+  }
+});

@@ -142,6 +142,15 @@ export class FakeBox implements WebPorts {
     return code === this.code ? { role: this.role, name: 'Store owner' } : null;
   }
 
+  readonly loginNotes: { name: string | null; remote: string }[] = [];
+  readonly logins: WebPorts['logins'] = {
+    list: () => Promise.resolve([]),
+    technicianCode: () => Promise.resolve({ code: 'K7QM-2XTD', expiresAt: toUtc(Date.now() + 3_600_000) }),
+    setViewer: () => Promise.resolve(),
+    remove: () => Promise.resolve(),
+    note: async (login) => void this.loginNotes.push(login),
+  };
+
   async threads(ms: number): Promise<ThreadsBody> {
     return { threads: [{ thread: 'main', p50Ms: 0.1, p99Ms: ms / 1_000, maxMs: 9 }] };
   }
@@ -276,6 +285,8 @@ export class FakeBox implements WebPorts {
   owner: WebPorts['owner'] = {
     keyId: () => Promise.resolve(null),
     setUp: () => Promise.resolve('key'),
+    changePassphrase: () => notHere(),
+    lost: () => notHere(),
     preview: () => Promise.resolve({ words: [], table: [], changes: [] }),
     proposals: () => Promise.resolve([]),
     propose: () => Promise.resolve('01KB0000000000000000000000'),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { BluelightError } from '../../src/base/errors.js';
 import { FakeClock } from '../../src/base/fake-clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { toUtc } from '../../src/contract/primitives.js';
@@ -80,6 +81,24 @@ describe('login limit', () => {
     expect(await limit.attempt('10.0.0.9', () => Promise.resolve('in'))).toBe('in');
     // The success cleared it.
     for (let i = 0; i < 4; i++) await guess('10.0.0.9');
+  });
+
+  test('a wrong passphrase counts like a wrong code, any other error does not', async () => {
+    const clock = new FakeClock();
+    const limit = new LoginLimit(clock);
+    const fails = (code: string) => () => Promise.reject(new BluelightError(code, code));
+    for (let i = 0; i < 20; i++) {
+      await expect(limit.guard('10.0.0.9', fails('NO_OWNER'))).rejects.toMatchObject({ code: 'NO_OWNER' });
+    }
+    for (let i = 0; i < 3; i++) await limit.attempt('10.0.0.9', wrong);
+    for (let i = 0; i < 2; i++) {
+      await expect(limit.guard('10.0.0.9', fails('PASSPHRASE_WRONG'))).rejects.toMatchObject({ code: 'PASSPHRASE_WRONG' }); // prettier-ignore
+    }
+    let ran = false;
+    await expect(limit.guard('10.0.0.9', () => (ran = true))).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    await expect(limit.attempt('10.0.0.9', wrong)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(ran).toBe(false);
+    expect(await limit.guard('10.0.0.8', () => 'in')).toBe('in');
   });
 
   test('many addresses together are slowed too, and a /64 counts as one', async () => {

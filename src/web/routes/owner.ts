@@ -1,12 +1,14 @@
 import {
   acceptBody,
   answerBody,
+  changePassphraseBody,
   approvalsBody,
   declineBody,
   issuedReceiptBody,
   letTechnicianBody,
   optOutBody,
   ownerBody,
+  ownerLostBody,
   ownerSetUpBody,
   pauseBody,
   previewBody,
@@ -41,7 +43,34 @@ const termsRoutes = [
     auth: STAFF,
     body: ownerSetUpBody,
     response: { status: 201, type: 'application/json', schema: ownerBody },
-    handler: async ({ ports }, { body }) => json({ key: await ports.owner.setUp(body.name, body.passphrase) }, 201),
+    handler: async ({ ports }, { body, party }) =>
+      json({ key: await ports.owner.setUp(body.name, body.passphrase, party) }, 201),
+  }),
+  plain({
+    method: 'POST',
+    path: '/owner/passphrase',
+    summary: 'Another passphrase for the owner, for who knows the present one. Nobody else can set one.',
+    auth: STAFF,
+    body: changePassphraseBody,
+    response: { status: 204, type: '' },
+    async handler({ ports, sessions }, { body, party }) {
+      sessions.endOf(await ports.owner.changePassphrase(body.passphrase, body.next, party));
+      return new Response(null, { status: 204 });
+    },
+  }),
+  plain({
+    method: 'POST',
+    path: '/owner/lost',
+    summary:
+      'The passphrase of the owner is lost, or he gives it up: his key counts no more and sharing ends. Nothing is opened; a new owner consents anew.',
+    auth: STAFF,
+    body: ownerLostBody,
+    response: receipt,
+    async handler({ ports, sessions }, { body, party }) {
+      const { receipt: issued, login } = await ports.owner.lost(body.reason, party);
+      if (login !== null) sessions.endOf(login);
+      return issued;
+    },
   }),
   plain({
     method: 'POST',

@@ -9,6 +9,7 @@ import { clipRoutes } from './clips.js';
 import { footageRoutes } from './footage.js';
 import { holdRoutes } from './holds.js';
 import { identityRoutes } from './identity.js';
+import { loginRoutes } from './logins.js';
 import { ownerRoutes } from './owner.js';
 import { sessionRoutes } from './session.js';
 import { stillRoutes } from './still.js';
@@ -25,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   ...clipRoutes,
   ...holdRoutes,
   ...identityRoutes,
+  ...loginRoutes,
   ...ownerRoutes,
   ...auditRoutes,
   ...backupRoutes,
