@@ -143,6 +143,11 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
     propose: (document, note, by) => consent.propose(canonical(document), note, by),
     accept: async (document, passphrase, by) => consent.accept(await consent.next(document), passphrase, by),
     decline: (id, by) => consent.decline(id, by),
+    sharing() {
+      const until = gate.pausedUntil();
+      const end = until === null || until === Infinity ? null : toUtc(until);
+      return { enrolment: gate.enrolment, paused: until !== null, until: end };
+    },
     pause: (untilMs, reason, by) => pauseSharing(receipts, untilMs, by, reason),
     async resume(reason, passphrase, by) {
       await ownersWord(by, passphrase);

@@ -42,6 +42,16 @@ export const receiptsBody = z.object({
   receipts: z.array(z.object({ id: ulidText, kind: z.string(), madeMs: z.number() })),
 });
 
+/** Whether anything is shared at this moment. */
+export const sharingBody = z.object({
+  enrolment: z.enum(['none', 'pending', 'active', 'ended']),
+  paused: z.boolean(),
+  /** Null: not paused, or until it is resumed by hand. */
+  until: utc.nullable(),
+  /** Key of the owner; null: the box has none. */
+  owner: z.string().nullable(),
+});
+
 /** What a backup is sealed with. It is kept nowhere. */
 export const backupBody = z.object({ passphrase });
 

@@ -272,6 +272,8 @@ export interface OwnerPort {
   propose(document: PolicyDocument, note: string, by: Party): Promise<string>;
   accept(document: PolicyDocument, passphrase: string, by: Party): Promise<IssuedReceiptBody>;
   decline(id: string, by: Party): Promise<void>;
+  /** As things stand now; `until` null: not paused, or until resumed. */
+  sharing(): { enrolment: 'none' | 'pending' | 'active' | 'ended'; paused: boolean; until: string | null };
   pause(untilMs: number | null, reason: string, by: Party): Promise<IssuedReceiptBody>;
   resume(reason: string, passphrase: string | undefined, by: Party): Promise<IssuedReceiptBody>;
   optOut(

@@ -292,6 +292,7 @@ export class FakeBox implements WebPorts {
     propose: () => Promise.resolve('01KB0000000000000000000000'),
     accept: () => notHere(),
     decline: () => Promise.resolve(),
+    sharing: () => ({ enrolment: 'active', paused: false, until: null }),
     pause: () => notHere(),
     resume: () => notHere(),
     optOut: () => notHere(),
@@ -480,7 +481,10 @@ export class FakeBox implements WebPorts {
   audit: WebPorts['audit'] = {
     list: async (query) => {
       this.auditAsked.push(query);
-      return this.auditList.filter(({ seq }) => seq < (query.before ?? Infinity)).slice(0, query.limit);
+      const looks = query.about !== 'everything';
+      return this.auditList
+        .filter(({ seq, kind }) => seq < (query.before ?? Infinity) && (!looks || !kind.includes('.')))
+        .slice(0, query.limit);
     },
     digest: async () => this.#digest('2026-11-16T00:00:00.000Z', '2026-11-23T00:00:00.000Z'),
     numbers: async (year) => this.#digest(`${year}-01-01T06:00:00.000Z`, `${year + 1}-01-01T06:00:00.000Z`),

@@ -16,6 +16,7 @@ import {
   proposeBody,
   receiptsBody,
   resumeBody,
+  sharingBody,
   technicianBody,
   termsBody,
 } from '../../contract/owner.js';
@@ -123,6 +124,14 @@ const termsRoutes = [
 ];
 
 const sharingRoutes = [
+  plain({
+    method: 'GET',
+    path: '/sharing',
+    summary: 'Whether anything is shared at this moment: membership, pause and its end.',
+    auth: 'session',
+    response: { status: 200, type: 'application/json', schema: sharingBody },
+    handler: async ({ ports }) => ({ ...ports.owner.sharing(), owner: await ports.owner.keyId() }),
+  }),
   plain({
     method: 'POST',
     path: '/pause',

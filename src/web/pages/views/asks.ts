@@ -50,7 +50,7 @@ function card(store: Store, ask: Ask, again: () => Promise<void>): HTMLElement {
     { class: 'card stack ask' },
     h('strong', {}, ask.reason),
     h('span', {}, who.filter((text) => text !== '').join(' · ')),
-    h('span', { class: 'muted' }, `${t.access.kind[ask.kind] ?? ask.kind} · ${name} · ${range(ask)}`),
+    h('span', { class: 'muted' }, `${t.looked.kind[ask.kind] ?? ask.kind} · ${name} · ${range(ask)}`),
     store.session.role === 'owner' && ask.kind !== 'live' ? pictures(ask, name) : null,
     h('span', { class: 'muted small' }, t.asks.until(when(Date.parse(ask.expiresAt)))),
     answers,

@@ -1,0 +1,137 @@
+import type { z } from 'zod';
+import type { previewBody, proposalsBody } from '../../../contract/owner.js';
+import type { PolicyDocument } from '../../../contract/policy.js';
+import { get, post } from '../api.js';
+import { h } from '../dom.js';
+import { badge, errorNote, field, note, type Tone } from '../parts.js';
+import type { Store } from '../store.js';
+import { t } from '../strings.js';
+import type { AccessPage } from './access.js';
+
+type Preview = z.infer<typeof previewBody>;
+type Proposal = z.infer<typeof proposalsBody>['proposals'][number];
+
+const TONES: Record<string, Tone> = { no: 'idle', yes: 'info', owner: 'warn', emergency: 'warn' };
+
+/** The terms in force: in words, and as a table of what the city can do with each camera. */
+export function termsSection(store: Store): HTMLElement {
+  const shown = h('div', { class: 'stack' });
+  const read = async (): Promise<void> => {
+    const policy = await get<PolicyDocument>('/policy');
+    const preview = await post<Preview>('/policy/preview', { document: policy });
+    const from =
+      policy.version === 0
+        ? t.terms.none
+        : `${t.terms.version(policy.version)}, ${t.terms.authority[policy.authority]} · ${policy.timeZone}`;
+    shown.replaceChildren(
+      h('div', { class: 'card stack' }, ...preview.words.map((words) => h('p', {}, words))),
+      table(preview),
+      h('p', { class: 'muted small' }, from),
+    );
+  };
+  read().catch((error: unknown) => shown.replaceChildren(errorNote(error)));
+  const title = store.session.role === 'owner' ? t.terms.title : t.terms.titleOthers;
+  return h('section', { class: 'stack', id: 'terms' }, h('h2', {}, title), shown);
+}
+
+const KINDS = ['live', 'clips', 'stills', 'unasked'] as const;
+
+function table({ table: rows }: Preview): HTMLElement {
+  const cell = (answer: unknown): HTMLElement =>
+    h('td', { class: TONES[String(answer)] ?? 'idle' }, t.terms.answer[String(answer)] ?? String(answer));
+  return h(
+    'div',
+    { class: 'card wide', tabindex: '0', role: 'region', 'aria-label': t.terms.table },
+    h(
+      'table',
+      {},
+      h('thead', {}, h('tr', {}, h('th', {}, t.terms.camera), ...KINDS.map((kind) => h('th', {}, t.terms.kind[kind])))),
+      h(
+        'tbody',
+        {},
+        ...rows.map((row) =>
+          h(
+            'tr',
+            {},
+            h('th', { scope: 'row' }, String(row['name']), h('small', {}, String(row['when']))),
+            ...KINDS.map((kind) => cell(row[kind])),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Terms that somebody proposes: what they would change, before anybody consents. Nothing waits: nothing is shown. */
+export function proposalsSection(page: AccessPage): HTMLElement {
+  const section = h('section', { class: 'stack', id: 'proposals', hidden: true });
+  get<{ proposals: Proposal[] }>('/policy/proposed').then(
+    ({ proposals }) => {
+      section.hidden = proposals.length === 0;
+      section.replaceChildren(h('h2', {}, t.proposal.title), ...proposals.map((one) => card(page, one)));
+    },
+    (error: unknown) => section.replaceChildren(errorNote(error)),
+  );
+  return section;
+}
+
+function card(page: AccessPage, proposal: Proposal): HTMLElement {
+  const name = (id: unknown): string => {
+    const camera = page.store.cameras.find((entry) => entry.id === id);
+    return id === null ? t.proposal.allCameras : (camera?.name ?? String(id));
+  };
+  const changes = proposal.changes.map((change) => {
+    const gives = String(change['gives']);
+    const field = t.proposal.field[String(change['field'])] ?? String(change['field']);
+    const value = (text: unknown): string => t.terms.mode[String(text)] ?? String(text);
+    return h(
+      'li',
+      {},
+      h('strong', {}, name(change['camera'])),
+      badge(gives === 'less' ? 'good' : 'warn', t.proposal.gives[gives] ?? gives),
+      h('span', { class: 'change' }, `${field}: `, h('del', {}, value(change['before'])), ' → ', h('ins', {}, value(change['after']))), // prettier-ignore
+    );
+  });
+  return h(
+    'article',
+    { class: 'card stack proposal' },
+    h('p', {}, t.proposal.lead),
+    proposal.note === '' ? null : h('p', {}, t.proposal.note(proposal.note)),
+    changes.length === 0 ? h('p', { class: 'muted' }, t.proposal.nothing) : h('ul', { class: 'terms' }, ...changes),
+    h('h3', {}, t.proposal.whole),
+    ...proposal.words.map((words) => h('p', {}, words)),
+    page.store.session.role === 'owner' ? sign(page, proposal) : h('p', { class: 'muted' }, t.proposal.onlyOwner),
+  );
+}
+
+function sign(page: AccessPage, proposal: Proposal): HTMLElement {
+  const passphrase = h('input', {
+    type: 'password',
+    name: 'passphrase',
+    required: true,
+    autocomplete: 'current-password',
+    maxlength: 200,
+  });
+  const answer = h('div');
+  const run = (work: () => Promise<unknown>): void => {
+    work().then(page.changed, (error: unknown) => answer.replaceChildren(errorNote(error)));
+  };
+  const accept = (event: SubmitEvent): void => {
+    event.preventDefault();
+    answer.replaceChildren(note('info', t.proposal.busy));
+    run(() => post('/policy/accept', { document: proposal.document, passphrase: passphrase.value }));
+  };
+  const aside = (): void => run(() => post('/policy/decline', { id: proposal.id }));
+  return h(
+    'form',
+    { class: 'stack', onsubmit: accept },
+    field(t.proposal.passphrase, passphrase, t.proposal.passphraseHint),
+    answer,
+    h(
+      'div',
+      { class: 'buttons' },
+      h('button', { class: 'primary', type: 'submit' }, t.proposal.accept),
+      h('button', { type: 'button', onclick: aside }, t.proposal.decline),
+    ),
+  );
+}
