@@ -9,7 +9,6 @@ import type { Processes } from './base/processes.js';
 import { Checkpoints } from './checkpoints.js';
 import { Stills } from './clips/stills.js';
 import { Commands } from './commands.js';
-import { streamId } from './contract/primitives.js';
 import { diskFacts } from './health/disk-faults.js';
 import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
@@ -242,7 +241,7 @@ async function compose(base: Base): Promise<Agent> {
   const stills = new Stills({
     ...base,
     footage,
-    live: { subscribe: (grant, role, listener) => live.subscribe(streamId(grant.camera, role), listener) },
+    live,
   });
   const doors = await openDoors({
     ...base,

@@ -10,7 +10,7 @@ import type { Camera } from './contract/camera.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
 import type { JobMessage } from './contract/commands.js';
 import type { Envelope } from './contract/evidence.js';
-import type { EventType, InfoMessage, PolicyReported } from './contract/messages.js';
+import { EVENT_ACCESS, type EventType, type InfoMessage, type PolicyReported } from './contract/messages.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { Host } from './health/host.js';
 import { assembleHeartbeat, type BoxReading } from './health/status.js';
@@ -153,7 +153,7 @@ export class Outside {
 
   /** How well a camera sees is told like the heartbeat: it says nothing of what it sees. */
   async alarm(alarm: Alarm, state: 'raised' | 'cleared'): Promise<void> {
-    await this.#tell(`bluelight.alarm.${state}`, alarm.camera ?? BOX_STREAM, alarm);
+    await this.#event(`bluelight.alarm.${state}`, alarm.camera ?? BOX_STREAM, alarm);
   }
 
   /** Whose commands count; null: nobody's. */
@@ -178,7 +178,7 @@ export class Outside {
 
   /** Into the outbox; false: it is full. Names streams and hashes only, so that the owner's terms do not bind it. */
   checkpoint(checkpoint: Envelope): Promise<boolean> {
-    return this.#tell('bluelight.checkpoint', BOX_STREAM, { checkpoint });
+    return this.#event('bluelight.checkpoint', BOX_STREAM, { checkpoint });
   }
 
   /** Something changed that the center should not wait for. */
@@ -339,16 +339,10 @@ export class Outside {
     await this.#event('bluelight.clip', camera, { clip: clip.id, camera, from, to, state, bytes, sha256, detail });
   }
 
-  /** When somebody was before a camera is told under the same terms as its pictures. A stream is a camera here. */
-  async #event(
-    type: 'bluelight.clip' | 'bluelight.anchor' | `bluelight.motion.${MotionEvent['phase']}`,
-    stream: string,
-    data: unknown,
-  ): Promise<boolean> {
-    return (await this.#reports.may(stream, 'motion')) && (await this.#tell(type, stream, data));
-  }
-
-  async #tell(type: EventType, stream: string, data: unknown): Promise<boolean> {
+  /** When somebody was before a camera is told under the same terms as its pictures. A stream is a camera then. */
+  async #event(type: EventType, stream: string, data: unknown): Promise<boolean> {
+    const kind = EVENT_ACCESS[type];
+    if (kind !== null && !(await this.#reports.may(stream, kind))) return false;
     const center = this.#parts?.center;
     if (center) return center.event({ type, stream, data });
     const timeMs = this.#o.clock.now();

@@ -8,7 +8,6 @@ import type { Stills } from './clips/stills.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
 import type { Grant } from './contract/grant.js';
 import type { Party, PolicyDocument } from './contract/policy.js';
-import { streamId } from './contract/primitives.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import type { Logins } from './identity/logins.js';
 import type { Ledger } from './ledger.js';
@@ -139,9 +138,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
       },
     },
     footage,
-    live: {
-      subscribe: (grant, role, listener) => o.live.subscribe(streamId(grant.camera, role), listener),
-    },
+    live: o.live,
     stills: o.stills,
     async motion(grant, { fromMs, toMs }) {
       return store.motion.list({ camera: grant.camera, fromMs, toMs, limit: MOST_EVENTS });

@@ -1,6 +1,13 @@
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { grantForgeries, importViolations, moduleState, readSources } from './support/architecture.js';
+import {
+  grantForgeries,
+  importViolations,
+  moduleState,
+  readSources,
+  ungrantedReads,
+  unknownSockets,
+} from './support/architecture.js';
 
 const sources = readSources(resolve('src'));
 
@@ -24,6 +31,23 @@ test('only the gate makes grants', () => {
   expect(grantForgeries(sources)).toEqual([]);
   const planted = new Map([['web/planted.ts', 'const free = { camera } as unknown as Grant;']]);
   expect(grantForgeries(planted)).toEqual(['web/planted.ts']);
+});
+
+test('nothing opens connections but what is known to keep footage behind the gate', () => {
+  expect(unknownSockets(sources)).toEqual([]);
+  const planted = new Map([
+    ['clips/push.ts', `import { connect } from 'node:tls';`],
+    ['watch-wall.ts', `import { WebSocketServer } from 'ws';`],
+  ]);
+  expect(unknownSockets(planted)).toEqual(['clips/push.ts opens node:tls', 'watch-wall.ts opens ws']);
+});
+
+test('recordings are read through grants alone', () => {
+  expect(ungrantedReads(sources)).toEqual([]);
+  const planted = new Map([
+    ['export-all.ts', `const bytes = await recording.ring.read({ stream, seq, offset, length });`],
+  ]);
+  expect(ungrantedReads(planted)).toEqual(['export-all.ts']);
 });
 
 test('no module keeps mutable state', () => {

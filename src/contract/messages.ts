@@ -3,6 +3,7 @@ import { cameraId, publicKeyText, sha256Hex, slug, ulidText, utc } from './primi
 import { alarm } from './alarm.js';
 import { signedManifest } from './clip.js';
 import { anchor, envelope } from './evidence.js';
+import type { GrantKind } from './grant.js';
 import { motionEvent } from './motion.js';
 import { policyDocument } from './policy.js';
 
@@ -139,6 +140,21 @@ export const eventData = {
   'bluelight.anchor': anchorEventData,
 } as const;
 export type EventType = keyof typeof eventData;
+
+/**
+ * As what an event is asked of the gate; null: it tells how the box and its cameras fare, and nothing of what they see.
+ * A new event does not compile without its entry.
+ */
+export const EVENT_ACCESS: Record<EventType, GrantKind | null> = {
+  'bluelight.motion.start': 'motion',
+  'bluelight.motion.update': 'motion',
+  'bluelight.motion.end': 'motion',
+  'bluelight.clip': 'motion',
+  'bluelight.anchor': 'motion',
+  'bluelight.alarm.raised': null,
+  'bluelight.alarm.cleared': null,
+  'bluelight.checkpoint': null,
+};
 
 /**
  * From the center, signed with its key (JWS compact, EdDSA). Empties the outbox up to each stream's `sequence`

@@ -1,3 +1,5 @@
+import type { Grant } from '../contract/grant.js';
+import { streamId } from '../contract/primitives.js';
 import { Keep } from '../media/keep.js';
 import { TIMESCALE, type Fragment, type RunStart } from '../media/stream.js';
 
@@ -139,7 +141,9 @@ export class LiveHub {
     if (this.#fan.watched(message.stream) > 0) this.#fan.take(message);
   }
 
-  subscribe(stream: string, listener: LiveListener): () => void {
+  /** Who leaves pictures out of the box comes with a grant. Returns the unsubscription. */
+  subscribe(grant: Grant, role: 'main' | 'sub', listener: LiveListener): () => void {
+    const stream = streamId(grant.camera, role);
     const first = this.#fan.watched(stream) === 0;
     const leave = this.#fan.subscribe(stream, listener);
     if (first) this.#ports.watch(stream, true);

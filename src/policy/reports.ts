@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
-import type { Grant } from '../contract/grant.js';
+import type { Grant, GrantKind } from '../contract/grant.js';
 import type { Gate } from './gate.js';
 
 const DENIALS = new Set([
@@ -27,7 +27,7 @@ export class Reports {
   }
 
   /** Whether a mark of this camera may leave now. */
-  async may(camera: string, kind: 'motion' | 'sighting'): Promise<boolean> {
+  async may(camera: string, kind: GrantKind): Promise<boolean> {
     const key = `${kind} ${camera}`;
     const held = this.#grants.get(key);
     if (held !== undefined && !held.signal.aborted && this.#clock.monotonic() < held.expiresAtMono) return true;

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Grant } from '../../src/contract/grant.js';
 import { LiveFan, LiveHub, type LiveListener } from '../../src/ingest/live.js';
 import type { Fragment, RunStart } from '../../src/media/stream.js';
 
@@ -33,6 +34,9 @@ function viewer(seen: string[], name: string): LiveListener {
 }
 
 /** The two halves joined as the two threads are. */
+/** Only the gate makes grants; what is tested here reads the camera from one. */
+const granted = { camera: 'door' } as unknown as Grant;
+
 function site() {
   const source = new LiveFan();
   const leaves = new Map<string, () => void>();
@@ -58,9 +62,9 @@ test('a viewer sees the newest group of pictures at once, a second one too, and 
   const seen: string[] = [];
   source.run(start('R1'));
   for (const f of [fragment(0, true), fragment(1), fragment(2, true), fragment(3)]) source.fragment('door.sub', f);
-  const leaveA = hub.subscribe('door.sub', viewer(seen, 'A'));
+  const leaveA = hub.subscribe(granted, 'sub', viewer(seen, 'A'));
   expect(seen.splice(0)).toEqual(['A run R1', 'A 2', 'A 3']);
-  const leaveB = hub.subscribe('door.sub', viewer(seen, 'B'));
+  const leaveB = hub.subscribe(granted, 'sub', viewer(seen, 'B'));
   source.fragment('door.sub', fragment(4));
   expect(seen.splice(0)).toEqual(['B run R1', 'B 2', 'B 3', 'A 4', 'B 4']);
   leaveA();
@@ -75,7 +79,7 @@ test('a stream that stands still says why, and goes on with a new run', () => {
   const { source, hub } = site();
   const seen: string[] = [];
   source.take({ stream: 'door.sub', kind: 'paused', reason: 'camera_offline', detail: 'no answer' });
-  hub.subscribe('door.sub', viewer(seen, 'A'));
+  hub.subscribe(granted, 'sub', viewer(seen, 'A'));
   source.run(start('R2'));
   source.fragment('door.sub', fragment(0, true));
   expect(seen).toEqual(['A paused camera_offline', 'A run R2', 'A 0']);

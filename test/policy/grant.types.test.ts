@@ -49,6 +49,29 @@ const handler = (name: string, body: string): string => `
   import type { Handlers } from './policy/command-desk.js';
   declare function read(grant: Grant): Promise<Uint8Array>;
   export const handlers: Handlers = { '${name}': async (call) => { ${body} } };`;
+const route = (body: string): string => `
+  import { plain } from './web/route.js';
+  export const planted = plain({
+    method: 'GET', path: '/wall', summary: '', auth: 'session', response: { status: 200, type: 'video/mp4' },
+    handler: async ({ ports }) => { ${body} return {}; },
+  });`;
+const socket = (grant: string): string => `
+  import type { Socket } from 'node:net';
+  import type { Grant } from './contract/grant.js';
+  import type { LiveHub } from './ingest/live.js';
+  export function wall(live: LiveHub, socket: Socket, given: Grant): void {
+    void given;
+    live.subscribe(${grant}, 'main', {
+      run: (run) => void socket.write(run.init),
+      fragment: ({ bytes }) => void socket.write(bytes),
+      paused: () => undefined,
+    });
+  }`;
+const topic = `
+  import { EVENT_ACCESS, type EventType } from './contract/messages.js';
+  import type { GrantKind } from './contract/grant.js';
+  type More = EventType | 'bluelight.picture';
+  export const access: Record<More, GrantKind | null> = EVENT_ACCESS;`;
 const lookalike = `{ id: '1', camera: 'gate', kind: 'clip', range: { fromMs: 0, toMs: 1 }, expiresAtMono: 1, signal: new AbortController().signal }`;
 
 test('what reads footage for the outside without a grant does not compile; with one it does', () => {
@@ -61,6 +84,12 @@ test('what reads footage for the outside without a grant does not compile; with 
     othercommand: handler('diag.run', 'for (const grant of call.grants) await read(grant);'),
     nogrant: handler('clip.request', 'await read({ camera: call.args.cameras[0] });'),
     unknown: handler('footage.steal', ''),
+    route: route(`await ports.footage.parts({ camera: 'gate' }, 'main', { fromMs: 0, toMs: 1 });`),
+    routelive: route(`ports.live.subscribe('gate.main', 'main', { run() {}, fragment() {}, paused() {} });`),
+    socket: socket(`{ camera: 'gate' }`),
+    socketnamed: socket(`'gate.main'`),
+    socketgranted: socket('given'),
+    topic,
   });
   expect(errors.granted).toBe('');
   expect(errors.lookalike).toMatch(/granted/);
@@ -71,6 +100,12 @@ test('what reads footage for the outside without a grant does not compile; with 
   expect(errors.othercommand).toMatch(/grants/);
   expect(errors.nogrant).toMatch(/granted|Grant/);
   expect(errors.unknown).toMatch(/footage\.steal/);
+  // A route that is not asked of the gate has no grant to read with; a socket gets pictures for a grant alone.
+  for (const name of ['route', 'routelive', 'socket', 'socketnamed'] as const) {
+    expect(errors[name], name).toMatch(/not assignable|missing/);
+  }
+  expect(errors.socketgranted).toBe('');
+  expect(errors.topic).toMatch(/bluelight\.picture/);
 }, 120_000);
 
 /** Places outside the gate where a value is declared to be a grant. */

@@ -45,6 +45,48 @@ export function grantForgeries(sources: Sources): string[] {
     .map(([path]) => path);
 }
 
+/** What opens or serves connections. */
+const SOCKETS = /^(node:)?(net|tls|http|https|http2|dgram)$|^(ws|mqtt|tus-js-client)$|^@hono\/node-server/;
+
+/**
+ * Files that touch sockets, each with what keeps footage in the box: rooms that talk to cameras only, and the doors
+ * behind the gate. A new one is a new door and needs to be looked at.
+ */
+export const SOCKET_FILES: Record<string, string> = {
+  'base/self-signed.ts': 'fetches a certificate',
+  'base/unsent.ts': 'ends connections',
+  'cameras/': 'cameras only',
+  'ingest/': 'cameras only',
+  'center/session.ts': 'MQTT, never media',
+  'cli/agent.ts': 'the socket of the agent, from the side of the command line',
+  'identity/certificate.ts': 'reads addresses',
+  'uplinks/': 'the way out: uploads carry the signal of a grant',
+  'web/': 'the router asks the gate',
+  'sim/': 'virtual cameras and center',
+};
+
+/** One line for each file that touches sockets and is not known to. */
+export function unknownSockets(sources: Sources): string[] {
+  const known = Object.keys(SOCKET_FILES);
+  return [...sources].flatMap(([path, source]) =>
+    ts
+      .preProcessFile(source, true, true)
+      .importedFiles.filter(({ fileName }) => SOCKETS.test(fileName))
+      .filter(() => !known.some((name) => (name.endsWith('/') ? path.startsWith(name) : path === name)))
+      .map(({ fileName }) => `${path} opens ${fileName}`),
+  );
+}
+
+/** The ring's own reads know no grant: `ring/footage` alone may call them. */
+export function ungrantedReads(sources: Sources): string[] {
+  return [...sources]
+    .filter(
+      ([path, source]) =>
+        path !== 'ring/footage.ts' && path !== 'ring-thread.ts' && /\bring\s*\??\.\s*(read|readInit)\s*\(/.test(source),
+    )
+    .map(([path]) => path);
+}
+
 /** Mutable state that outlives its owner: `let` at the top level of a module. */
 export function moduleState(sources: Sources): string[] {
   return [...sources].flatMap(([path, source]) => {
