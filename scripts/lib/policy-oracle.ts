@@ -15,9 +15,11 @@ export function mayBeSeen(
   const taking = kind === 'clip' || kind === 'export';
   if (party.kind === 'local') {
     if (!['page', 'socket', 'http'].includes(ask.door)) return false;
+    const pause = state.pausedNow || state.pauses.some((p) => now >= p.fromMs && now < p.toMs);
+    if (ask.sends === true && (pause || state.enrolment !== 'active')) return false;
     if (party.role === 'owner') return true;
     if (party.role === 'viewer') return !taking;
-    if (document === null) return false;
+    if (document === null || pause) return false;
     if (document.authority === 'city') return true;
     return !taking && state.technicianUntilMs !== null && now < state.technicianUntilMs;
   }

@@ -32,6 +32,13 @@ export type Prepared =
   | { do: 'split'; first: PlannedFile; others: PlannedFile[] }
   | { do: 'ready'; grant: Grant; file: ClipFile; planned: PlannedFile; sha256: string; manifest: SignedManifest };
 
+/** In whose name the gate is asked. `sends`: the file is for the center, not for whoever asks. */
+export interface Asker {
+  party: Party;
+  door: Door;
+  sends?: boolean;
+}
+
 const REBUILD_LOOK_MS = 5_000;
 
 const DENIALS: readonly string[] = [
@@ -54,7 +61,7 @@ export function roleOf(clip: { rendition: string }): 'main' | 'sub' {
 export async function prepare(
   options: PrepareOptions,
   clip: StoredClip,
-  who: { party: Party; door: Door },
+  who: Asker,
   signal: AbortSignal,
 ): Promise<Prepared> {
   const now = options.clock.now();
@@ -99,7 +106,7 @@ export async function prepare(
 async function ask(
   options: PrepareOptions,
   clip: StoredClip,
-  who: { party: Party; door: Door },
+  who: Asker,
   planned: PlannedFile,
 ): Promise<{ grant: Grant; planned: PlannedFile } | Extract<Prepared, { do: 'withhold' }>> {
   const authorise = (file: PlannedFile): Promise<Grant> =>

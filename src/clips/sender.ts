@@ -47,7 +47,7 @@ export class Sender {
       await this.#o.change(clip, { state: 'failed', detail: 'EXPIRED: no uplink could take it in time' });
       return;
     }
-    const who = decodeParty(clip.requester);
+    const who = { ...decodeParty(clip.requester), sends: true };
     const prepared = await prepare(this.#o.prepare, clip, who, signal);
     switch (prepared.do) {
       case 'wait':

@@ -64,6 +64,8 @@ export interface AccessRequest {
   case?: string;
   /** The maker burns the privacy masks into what leaves; without it a masked camera is refused. */
   masksBurned?: boolean;
+  /** Somebody at the box sends it to the center: what the owner switched off holds for that too. */
+  sends?: boolean;
 }
 
 export type DenialCode =

@@ -84,12 +84,15 @@ function decideLocal(
   role: 'technician' | 'owner' | 'viewer',
   now: number,
 ): Decision {
+  const shut = request.sends === true ? closed(state, now) : null;
+  if (shut !== null) return shut;
   if (role === 'owner') return yes('it is the own footage of the owner');
   const looking = LOOKING.includes(request.kind);
   if (role === 'viewer') {
     return looking ? yes('a viewer may look') : no('POLICY_DENIED', 'a viewer may look, but take nothing away');
   }
   if (policy === null) return no('POLICY_DENIED', 'no terms are in force, so a technician sees no pictures');
+  if (paused(state, now)) return no('PAUSED_BY_OWNER', 'sharing is paused, for technicians too');
   if (policy.authority === 'city') return yes('at a site of the city its technician may see and export');
   if (!looking) return no('POLICY_DENIED', 'at a site with an owner a technician takes nothing away');
   if (state.technicianUntilMs === null || now >= state.technicianUntilMs) {
@@ -104,10 +107,8 @@ function decideOutside(
   request: AccessRequest,
   now: number,
 ): Decision {
-  if (state.enrolment !== 'active') return no('NOT_ENROLLED', 'this site shares nothing');
-  if (state.pausedNow || state.pauses.some((pause) => pause.fromMs <= now && now < pause.toMs)) {
-    return no('PAUSED_BY_OWNER', 'the owner has paused sharing');
-  }
+  const shut = closed(state, now);
+  if (shut !== null) return shut;
   if (policy === null) return no('POLICY_DENIED', 'no terms are in force');
   if (!state.clockTrusted) return no('POLICY_DENIED', 'the clock is not trusted, so hours cannot be told');
   if (request.party.kind === 'agent' && !UNASKED.includes(request.kind)) {
@@ -118,6 +119,16 @@ function decideOutside(
   }
   const answers = termsOf(policy, request.camera).map((terms) => decideTerms(policy, terms, state, request, now));
   return answers.find((a) => a.allow) ?? nearest(answers) ?? no('POLICY_DENIED', 'the terms do not name this camera');
+}
+
+/** Nothing leaves for the city at all; null: it may, if the terms say so. */
+function closed(state: PolicyState, now: number): Decision | null {
+  if (state.enrolment !== 'active') return no('NOT_ENROLLED', 'this site shares nothing');
+  return paused(state, now) ? no('PAUSED_BY_OWNER', 'the owner has paused sharing') : null;
+}
+
+function paused(state: PolicyState, now: number): boolean {
+  return state.pausedNow || state.pauses.some((pause) => pause.fromMs <= now && now < pause.toMs);
 }
 
 /** One line of the terms. A camera may have several, for different hours; one that allows everything asked is enough. */

@@ -57,5 +57,12 @@ function keyOf(request: AccessRequest, answer: Decision): string | null {
   const { party } = request;
   if (party.kind === 'operator' || (party.kind === 'agent' && answer.allow)) return null;
   const who = party.kind === 'agent' ? ['agent'] : [party.role, party.name, request.reason, request.case];
-  return JSON.stringify([...who, request.door, request.kind, request.camera, answer.allow || answer.code]);
+  return JSON.stringify([
+    ...who,
+    request.door,
+    request.sends === true,
+    request.kind,
+    request.camera,
+    answer.allow || answer.code,
+  ]);
 }

@@ -6,6 +6,7 @@ import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { bindToDevice } from '../base/bind-device.js';
 import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
+import { AbruptSocket } from '../base/unsent.js';
 import type { Counter } from './counters.js';
 import { Resolver, type Address } from './dns.js';
 import type { DialTarget, LinkConfig, Purpose } from './ports.js';
@@ -107,7 +108,8 @@ export class LinkSockets {
   }
 
   #dialOne({ port, purpose }: DialTarget, { address, family }: Address, withinMs: number): Promise<Socket> {
-    const socket = new Socket();
+    // An upload that is withdrawn leaves nothing behind in the kernel that a link which comes back would send.
+    const socket = purpose === 'clips' ? new AbruptSocket() : new Socket();
     const open: Open = { purpose, counted: { sent: 0, received: 0 } };
     this.#open.set(socket, open);
     socket.on('error', (error) => (this.#lastError = error.message));

@@ -9,6 +9,9 @@ import { endAt, onAbort } from './until.js';
 /** What a slow viewer may have waiting before pictures are left out for it: memory of the agent, not of the viewer. */
 const MOST_BUFFERED = 4 * 1024 * 1024;
 
+/** So long a viewer may take to hear why it ends. */
+const FAREWELL_MS = 1_000;
+
 /** Close codes of the application range (RFC 6455 §7.4.2). */
 export const CLOSE = { revoked: 4403, expired: 4408, session: 4401 } as const;
 
@@ -89,6 +92,7 @@ export interface LiveWatch {
 export function watchLive(watch: LiveWatch): SocketHandler {
   const stop = new AbortController();
   let why = 'the viewer went';
+  const closed = new AbortController();
   return {
     open(socket) {
       const sender = new LiveSender(socket);
@@ -99,6 +103,8 @@ export function watchLive(watch: LiveWatch): SocketHandler {
         stop.abort();
         sender.end(code, detail);
         socket.close(closeCode, code);
+        // A viewer that is behind would get what waits for it first, long after the permission has gone.
+        endAt(watch.clock, watch.clock.monotonic() + FAREWELL_MS, closed.signal, () => socket.cut());
       };
       const unsubscribe = watch.live.subscribe(watch.grant, watch.role, sender);
       stop.signal.addEventListener('abort', unsubscribe, { once: true });
@@ -112,6 +118,7 @@ export function watchLive(watch: LiveWatch): SocketHandler {
     },
     close() {
       stop.abort();
+      closed.abort();
     },
   };
 }

@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.js';
+import type { Connections } from '../base/unsent.js';
 import { BluelightError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Grant, GrantKind } from '../contract/grant.js';
@@ -17,6 +17,7 @@ export interface Services {
   ports: WebPorts;
   sessions: Sessions;
   logins: LoginLimit;
+  connections: Connections;
 }
 
 export type LocalParty = Extract<Party, { kind: 'local' }>;
@@ -31,8 +32,8 @@ export interface Call<Q = unknown, B = unknown> {
   session: Session | null;
   token: string | null;
   remote: string;
-  /** To cut a transfer in the middle; not there on a WebSocket. */
-  outgoing: ServerResponse | undefined;
+  /** Cuts a transfer in the middle, with what the kernel has not sent yet. */
+  cut: () => void;
   /** Aborts when the client is gone or the session is over. */
   signal: AbortSignal;
 }
@@ -75,6 +76,8 @@ export type Reply = Response | object;
 export interface Socket {
   send(data: string | Uint8Array): void;
   close(code: number, reason: string): void;
+  /** Ends it at once: what has not reached the client never does. */
+  cut(): void;
   /** Bytes that the client has not taken yet. */
   readonly buffered: number;
 }

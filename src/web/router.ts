@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { upgradeWebSocket } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import type { WebSocket } from 'ws';
@@ -114,7 +115,7 @@ async function handle(services: Services, route: Route, c: Ctx): Promise<Respons
     query: route.query === undefined ? undefined : parse(route.query, c.req.query(), 'query'),
     body: route.body === undefined ? undefined : parse(route.body, await readJson(c), 'body'),
     remote: c.env.incoming.socket.remoteAddress ?? 'socket',
-    outgoing: c.env.outgoing,
+    cut: () => cut(services, c.env.outgoing?.socket),
     signal: AbortSignal.any(signals),
   };
   if (route.access === null) {
@@ -155,6 +156,10 @@ async function askGate(services: Services, route: FootageRoute, call: Call): Pro
   return new Grants(grants);
 }
 
+function cut(services: Services, socket: Socket | null | undefined): void {
+  if (socket) services.connections.cut(socket);
+}
+
 function toResponse(reply: Response | object): Response {
   return reply instanceof Response ? reply : json(reply);
 }
@@ -173,6 +178,7 @@ async function upgrade(services: Services, c: Ctx, handler: SocketHandler): Prom
           // Sending to a socket that just closed is no error: its close event follows.
           send: (data) => raw.send(data, () => undefined),
           close: (code, reason) => raw.close(code, reason),
+          cut: () => cut(services, c.env.incoming.socket),
           get buffered() {
             return raw.bufferedAmount;
           },

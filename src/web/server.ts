@@ -8,6 +8,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { Connections } from '../base/unsent.js';
 import { LoginLimit } from './login-limit.js';
 import type { WebPorts } from './ports.js';
 import type { Services } from './route.js';
@@ -65,6 +66,7 @@ export function createWeb(options: WebOptions): Web {
       technician: options.technicianMs ?? LIFETIMES_MS.technician,
     }),
     logins: new LoginLimit(options.clock),
+    connections: new Connections(),
   };
   const router = createRouter({ routes: ROUTES, services, assets: loadAssets(options.pages), hosts: options.hosts });
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 4096, perMessageDeflate: false });
@@ -84,12 +86,14 @@ export function createWeb(options: WebOptions): Web {
     server.timeout = IDLE_MS;
     // Node takes its own listener away when a request asks for an upgrade to something that is not spoken here.
     server.on(viaSocket ? 'connection' : 'secureConnection', (socket: Socket) => {
+      if (!viaSocket) services.connections.secured(socket);
       socket.on('timeout', () => socket.destroy());
     });
     if (!viaSocket) {
-      // Before TLS: whoever is not meant does not even learn what this is.
       server.on('connection', (socket: Socket) => {
+        // Before TLS: whoever is not meant does not even learn what this is.
         if (options.admits?.(socket.remoteAddress ?? '') === false) socket.destroy();
+        else services.connections.opened(socket);
       });
     }
     servers.push(server);

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Grant } from '../contract/grant.js';
@@ -10,11 +9,11 @@ import type { Call, Services } from './route.js';
  */
 export function streamBody(
   source: AsyncGenerator<Uint8Array>,
-  options: { signal: AbortSignal; outgoing: ServerResponse | undefined; log: Log },
+  options: { signal: AbortSignal; cut: () => void; log: Log },
 ): ReadableStream<Uint8Array> {
   const cut = (why: string): void => {
     options.log.info({ why }, 'transfer cut');
-    options.outgoing?.destroy();
+    options.cut();
   };
   const onAbort = (): void => cut('the permission or the session ended');
   options.signal.addEventListener('abort', onAbort, { once: true });
@@ -54,7 +53,7 @@ export function streamed(
   headers: Record<string, string>,
 ): Response {
   const signal = AbortSignal.any([grant.signal, call.signal]);
-  const body = streamBody(source, { signal, outgoing: call.outgoing, log: services.log });
+  const body = streamBody(source, { signal, cut: call.cut, log: services.log });
   return new Response(body, { headers: { 'cache-control': 'no-store', ...headers } });
 }
 

@@ -161,13 +161,20 @@ describe('sessions', () => {
 });
 
 describe('live', () => {
-  function fakeSocket(): Socket & { sent: (string | Uint8Array)[]; closed: [number, string][]; buffered: number } {
+  function fakeSocket(): Socket & {
+    sent: (string | Uint8Array)[];
+    closed: [number, string][];
+    buffered: number;
+    cuts: number;
+  } {
     const socket = {
       sent: [] as (string | Uint8Array)[],
       closed: [] as [number, string][],
       buffered: 0,
       send: (data: string | Uint8Array) => void socket.sent.push(data),
       close: (code: number, reason: string) => void socket.closed.push([code, reason]),
+      cuts: 0,
+      cut: () => void socket.cuts++,
     };
     return socket;
   }
@@ -241,6 +248,21 @@ describe('live', () => {
     watching.session.abort();
     expect(watching.socket.closed).toHaveLength(1);
     expect(watching.state.ends).toEqual([[0, expect.stringMatching(/permission|session/)]]);
+  });
+
+  test('a viewer that is behind is cut off a second later; one that has gone is not', async () => {
+    for (const [goes, cuts] of [
+      [false, 1],
+      [true, 0],
+    ] as const) {
+      const { revoke, handler, clock, socket } = watch();
+      revoke.abort();
+      if (goes) handler.close();
+      await clock.advance(999);
+      expect(socket.cuts).toBe(0);
+      await clock.advance(1);
+      expect(socket.cuts).toBe(cuts);
+    }
   });
 
   test('ends when the viewer goes', () => {
@@ -324,7 +346,7 @@ describe('a transfer under a grant', () => {
   test('is cut, not ended, when the grant is withdrawn in the middle', async () => {
     const abort = new AbortController();
     const connection = outgoing();
-    const body = streamBody(pieces(), { signal: abort.signal, outgoing: connection as never, log: silentLog });
+    const body = streamBody(pieces(), { signal: abort.signal, cut: connection.destroy, log: silentLog });
     const reader = body.getReader();
     await reader.read();
     abort.abort();
@@ -346,7 +368,7 @@ describe('a transfer under a grant', () => {
     const connection = outgoing();
     const body = streamBody(failing(), {
       signal: new AbortController().signal,
-      outgoing: connection as never,
+      cut: connection.destroy,
       log: silentLog,
     });
     await new Promise((resolve) => setImmediate(resolve));
