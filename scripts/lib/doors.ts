@@ -24,6 +24,7 @@ export const TOPICS: Record<keyof ReturnType<typeof topics>, 'event' | 'command'
   status: 'no footage',
   info: 'no footage',
   heartbeat: 'no footage',
+  enrolment: 'no footage',
   policyReported: 'no footage',
   event: 'event',
   job: 'command',
@@ -68,13 +69,16 @@ export function requestsOf(way: WayOut, camera: string, range: AccessRequest['ra
   return WHO[door].map((party) => ({ party, door, kind, camera, range, reason: name }));
 }
 
+/** Files that look like footage by their type and hold none. */
+const NO_FOOTAGE: readonly string[] = ['POST /backup'];
 const FOOTAGE_TYPES = /^(video|image|audio|multipart)\/|octet-stream|playback/;
 
 /** Routes that would show footage beside the gate: their answer is pictures, and nobody is asked. */
 export function ungatedRoutes(routes: readonly Route[] = ROUTES): string[] {
   return routes
     .filter((route) => route.access === null && FOOTAGE_TYPES.test(route.response.type))
-    .map((route) => `${route.method} ${route.path}`);
+    .map((route) => `${route.method} ${route.path}`)
+    .filter((name) => !NO_FOOTAGE.includes(name));
 }
 
 /** Topics of a box that no table knows. */
