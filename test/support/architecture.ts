@@ -60,6 +60,7 @@ export const SOCKET_FILES: Record<string, string> = {
   'center/session.ts': 'MQTT, never media',
   'cli/agent.ts': 'the socket of the agent, from the side of the command line',
   'identity/certificate.ts': 'reads addresses',
+  'identity/enrol-http.ts': 'shows the claim and the key of the box',
   'uplinks/': 'the way out: uploads carry the signal of a grant',
   'web/': 'the router asks the gate',
   'sim/': 'virtual cameras and center',
