@@ -36,20 +36,22 @@ export function proven(track: Track, tMs: number): boolean {
   const wanted = PROOF.observations - 0.5 + Math.min(6, 60 / track.peakArea);
   if (track.observations < wanted || track.observations < PROOF.dense * track.frames) return false;
   if (tMs - track.first < PROOF.ms || track.moving < PROOF.moving) return false;
-  // The light tests are sure of large blobs only.
-  if (track.peakArea > PROOF.large ? track.light * 3 >= track.observations : track.light * 2 > track.observations) {
-    return false;
-  }
+  if (wasLight(track) || (track.peakArea <= PROOF.large && track.light * 2 > track.observations)) return false;
   // What dissolves where it is was wrongly learned; what jumps about is many things taken for one.
-  if (track.area < PROOF.whole * track.peakArea) return false;
+  const net = Math.hypot(track.x - track.firstX, track.y - track.firstY);
+  if (track.area < PROOF.whole * track.peakArea && net < Math.sqrt(track.peakArea)) return false;
   if (track.turns > PROOF.turns * (track.path + 0.5 * track.observations)) return false;
   if (flits(track, tMs)) return false;
-  const net = Math.hypot(track.x - track.firstX, track.y - track.firstY);
   // One jump is no way: light changed, or two blobs became one.
   if (track.leap > PROOF.leap * net) return false;
   const reach = Math.max(PROOF.reach, Math.min(8, 0.7 * Math.sqrt(track.area)));
   if (net >= reach && net >= PROOF.straight * track.path) return true;
   return track.area >= PROOF.grown * track.firstArea && net >= reach / 2;
+}
+
+/** Large, and a good part of the time light: of large blobs the light tests are sure. */
+export function wasLight(track: Track): boolean {
+  return track.peakArea > PROOF.large && track.light * 3 >= track.observations;
 }
 
 /**

@@ -33,6 +33,8 @@ export interface Track extends Box {
   bright: number;
   /** Since when every observation was light; undefined when the last one was not. */
   lightSince: number | undefined;
+  /** How often in a row it was not light up to now. */
+  unlit: number;
   confirmedAt: number | undefined;
   /** Since when it is where it is to be told; undefined: nowhere yet. */
   toldFrom: number | undefined;
@@ -90,6 +92,7 @@ export function newTrack(id: number, blob: Blob, tMs: number): Track {
     light: blob.light ? 1 : 0,
     bright: blob.sign,
     lightSince: blob.light ? tMs : undefined,
+    unlit: blob.light ? 0 : 1,
     confirmedAt: undefined,
     toldFrom: undefined,
     steady: 0.5,
@@ -115,4 +118,13 @@ export function takeCells(track: Track, blob: Blob, finder: BlobFinder): void {
     track.cells = more;
   }
   for (let i = blob.from; i < blob.to; i++) track.cells[track.count++] = finder.cells[i]!;
+}
+
+/** Forgets what the track has done until now. */
+export function startAnew(track: Track, tMs: number): void {
+  Object.assign(track, {
+    ...{ firstArea: track.area, peakArea: track.area, firstX: track.x, firstY: track.y, reach: 0, path: 0, turns: 0 },
+    ...{ dx: 0, dy: 0, leap: 0, first: tMs, frames: 1, observations: 1, moving: 1, light: 0, toldFrom: undefined },
+    ...{ bright: Math.sign(track.bright), roam: { x0: track.x, y0: track.y, x1: track.x, y1: track.y } },
+  });
 }

@@ -1,8 +1,8 @@
 import type { Blob, BlobFinder } from './blobs.js';
 import type { Box } from './grid.js';
 import { Places } from './places.js';
-import { canFound, flickers, proven, swings } from './proof.js';
-import { CHANGED, newTrack, takeCells, type Track } from './track.js';
+import { canFound, flickers, proven, swings, wasLight } from './proof.js';
+import { CHANGED, newTrack, startAnew, takeCells, type Track } from './track.js';
 
 const SMALL = 40;
 /** Sharing cells counts for more than any nearness. */
@@ -20,6 +20,8 @@ const RESTLESS_SECONDS = 5;
 const RECENT_SECONDS = 3;
 const LOST_MS = 1_000;
 const LIGHT_MS = 1_500;
+/** So many sightings in a row without light make something else of what was light. */
+const UNLIT = 4;
 const MOST = 64;
 
 /** Follows blobs, and decides which of them are worth telling. */
@@ -45,6 +47,7 @@ export class Tracker {
     for (let i = 0; i < blobs.length; i++) {
       this.given.push(blobs[i]!.area >= Math.max(KEEP_AREA, options.least) ? this.#match(blobs, i) : undefined);
     }
+    for (const track of this.tracks) if (track.confirmedAt === undefined) this.#separate(track, blobs);
     for (const track of this.tracks) this.#observe(track, finder, tMs);
     if (options.found) {
       for (let i = 0; i < blobs.length; i++) {
@@ -93,6 +96,22 @@ export class Tracker {
     }
     if (best !== undefined && within > 1) best.merging = true;
     return best;
+  }
+
+  /** An object and the light it casts are two: what is not proven yet follows one of them. */
+  #separate(track: Track, blobs: readonly Blob[]): void {
+    let lit = 0;
+    let unlit = 0;
+    for (let i = 0; i < blobs.length; i++) {
+      if (this.given[i] !== track || blobs[i]!.area < SMALL) continue;
+      if (blobs[i]!.light) lit += blobs[i]!.area;
+      else unlit += blobs[i]!.area;
+    }
+    if (lit === 0 || unlit === 0) return;
+    const light = 2 * track.light >= track.observations;
+    for (let i = 0; i < blobs.length; i++) {
+      if (this.given[i] === track && blobs[i]!.light !== light) this.given[i] = undefined;
+    }
   }
 
   #begin(blob: Blob, finder: BlobFinder, tMs: number): Track {
@@ -175,7 +194,15 @@ export class Tracker {
     if (light > area / 2) {
       track.light++;
       track.lightSince ??= tMs;
-    } else track.lightSince = undefined;
+      track.unlit = 0;
+    } else {
+      track.lightSince = undefined;
+      track.unlit++;
+    }
+    // What came out of a pool of light is not the light: what the pool has done says nothing of it.
+    if (track.unlit === UNLIT && track.confirmedAt === undefined && wasLight(track)) {
+      startAnew(track, tMs);
+    }
     widen(track.roam, x, y);
     if (track.confirmedAt !== undefined || !proven(track, tMs)) return;
     if (!this.places.confine(track, tMs)) track.confirmedAt = tMs;

@@ -8,6 +8,8 @@ const SECONDS = 3;
 /** Rain and snow: many small blobs at once that are new in every frame. Says below what area a blob is one of them. */
 export class Weather {
   #count = 0;
+  /** Seconds that it has been watched: the first moments decide as well as they can. */
+  #age = 0;
   #largest = 0;
 
   /** The least area of a blob that counts. */
@@ -23,7 +25,8 @@ export class Weather {
       count++;
       largest = Math.max(largest, blob.area);
     }
-    const a = 1 - Math.exp(-seconds / SECONDS);
+    this.#age += seconds;
+    const a = 1 - Math.exp(-seconds / Math.min(SECONDS, this.#age));
     this.#count += a * (count - this.#count);
     this.#largest = largest > this.#largest ? largest : this.#largest + a * (largest - this.#largest);
   }
