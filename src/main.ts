@@ -93,6 +93,7 @@ async function compose(base: Base): Promise<Agent> {
     key: state.signer.key,
     onMotion: (event) => background(motion.take(event)),
     onSight: (sight) => alarms.sight(sight),
+    onStorm: (storm) => alarms.storm(storm),
     onView: (view) => background(alarms.saveView(view)),
     onRefused: (camera) => background(cameras.room.loginRefused(camera)),
     admit: (camera, sinceMono) => cameras.admit(camera, sinceMono),

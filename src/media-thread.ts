@@ -52,9 +52,10 @@ const motion =
   data.cadence === undefined
     ? undefined
     : createMotion({
-        ...{ clock, processes, log, cadence: data.cadence },
+        ...{ clock, processes, log, cadence: data.cadence, merge: data.merge },
         onEvent: (event) => tell('motion', event),
         onSight: (camera, sight) => tell('sight', { camera, ...sight }),
+        onStorm: (camera, sinceMs) => tell('storm', { camera, sinceMs }),
         onView: (camera, view) => tell('view', { camera, view }),
       });
 
@@ -118,6 +119,7 @@ function setCameras(cameras: IngestCamera[]): void {
 serve<MediaApi>(main, {
   setCameras,
   setView: ({ camera, view }) => (view === null ? motion?.acceptView(camera) : motion?.restoreView(camera, view)),
+  cameraMotion: ({ camera, active }) => motion?.cameraMotion(camera, active ?? undefined),
   setZones: ({ camera, zones, timeZone }) => motion?.setZones(camera, zones, timeZone),
   loopDelay: (ms) => measureLoopDelay(clock, ms),
   refuse: (camera) => ingest.refuse(camera),

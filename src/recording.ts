@@ -24,6 +24,7 @@ export interface RecordingOptions {
   onMotion: (event: MotionEvent) => void;
   onSight: (sight: MediaNotes['sight']) => void;
   onView: (view: MediaNotes['view']) => void;
+  onStorm: (storm: MediaNotes['storm']) => void;
   /** A camera refused the password. */
   onRefused: (camera: string) => void;
   /** Whether it is this camera that answers at its address; never rejects. */
@@ -93,6 +94,7 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
         motion: o.onMotion,
         sight: o.onSight,
         view: o.onView,
+        storm: o.onStorm,
         refused: o.onRefused,
         async admit({ ask, camera, sinceMono }): Promise<void> {
           await media.api.admitted({ ask, admission: await o.admit(camera, sinceMono) });
@@ -147,6 +149,7 @@ function mediaData(settings: Settings, ring: MessageChannel['port1']): MediaData
     ring,
     logLevel: settings['log.level'],
     cadence: settings['motion.enabled'] ? settings['motion.cadence'] : undefined,
+    merge: settings['motion.camera_events'],
     engine: settings['cameras.engine'],
     queueBytes: QUEUE_BYTES,
   };

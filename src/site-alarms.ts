@@ -39,6 +39,8 @@ export class SiteAlarms {
   readonly #sights = new Map<string, SightFault & { before: Uint8Array; now: Uint8Array }>();
   readonly #unsent: { alarm: Alarm; state: 'raised' | 'cleared' }[] = [];
   #sending = false;
+  /** By camera: since when it tells motion without end. */
+  readonly #storms = new Map<string, number>();
   #stop = (): void => undefined;
 
   private constructor(options: SiteAlarmsOptions, known: Alarm[]) {
@@ -81,9 +83,16 @@ export class SiteAlarms {
     this.#settle();
   }
 
+  storm({ camera, sinceMs }: MediaNotes['storm']): void {
+    if (sinceMs === null) this.#storms.delete(camera);
+    else this.#storms.set(camera, sinceMs);
+    this.#settle();
+  }
+
   /** Cameras that are not watched any more. */
   keep(cameras: ReadonlySet<string>): void {
     for (const [key, { camera }] of this.#sights) if (!cameras.has(camera)) this.#sights.delete(key);
+    for (const camera of this.#storms.keys()) if (!cameras.has(camera)) this.#storms.delete(camera);
     for (const { camera } of this.active) if (camera !== null && !cameras.has(camera)) this.#desk.forget(camera);
   }
 
@@ -112,7 +121,8 @@ export class SiteAlarms {
     const now = streams();
     const odd = this.#habits.observe(now, clock.monotonic());
     const sights = [...this.#sights.values()];
-    this.#desk.settle([...cameraFacts({ streams: now, odd, clocks: cameraClocks(), sights }), ...(facts?.() ?? [])]);
+    const reading = { streams: now, odd, clocks: cameraClocks(), sights, storms: this.#storms };
+    this.#desk.settle([...cameraFacts(reading), ...(facts?.() ?? [])]);
   }
 
   async #changed(alarm: Alarm, state: 'raised' | 'cleared'): Promise<void> {

@@ -65,7 +65,14 @@ export class SiteCameras {
       onRefused: (refused) => {
         for (const camera of refused) background(recording.media.refuse(camera));
       },
-      onEvent,
+      onEvent: (event) => {
+        if (event.kind === 'motion' && event.camera !== null) background(this.#motion(event.camera, event.active));
+        onEvent(event);
+      },
+      onSource: (device, { by }) => {
+        if (by !== 'pixels') return;
+        for (const camera of this.#adopted) if (camera.device.id === device) background(this.#motion(camera.id, null));
+      },
     });
   }
 
@@ -114,6 +121,11 @@ export class SiteCameras {
     await this.#restoreViews(ids);
     await recording.media.setCameras(await Promise.all(this.#adopted.map((camera) => this.#ingest(camera))));
     onChanged(ids);
+  }
+
+  /** What the camera itself says of motion; null: nobody tells for it any more. */
+  async #motion(camera: string, active: boolean | null): Promise<void> {
+    await this.#o.recording.media.cameraMotion({ camera, active });
   }
 
   async #restoreViews(cameras: ReadonlySet<string>): Promise<void> {

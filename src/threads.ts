@@ -7,6 +7,7 @@ import type { LiveMessage } from './ingest/live.js';
 import type { MotionEvent } from './contract/motion.js';
 import type { TimeRange } from './contract/primitives.js';
 import type { MotionZones } from './contract/zones.js';
+import type { MergeMode } from './motion/merge.js';
 import type { Sight } from './motion/motion.js';
 import type { Asked } from './ring/footage.js';
 import type { ClipPlan, CoverageAnswer, Protection, RingLimits, RingStatus, TimelineEntry } from './ring/types.js';
@@ -17,6 +18,8 @@ export interface MediaData {
   logLevel: string;
   /** How many frames are looked at; undefined: none, cameras are recorded only. */
   cadence: 'adaptive' | 'full' | 'key' | undefined;
+  /** How the cameras' own motion detectors count. */
+  merge: MergeMode;
   engine: 'auto' | 'native' | 'ffmpeg';
   /** Bytes of fragments that may wait for the disk. */
   queueBytes: number;
@@ -31,6 +34,8 @@ export interface MediaApi {
   admitted(answer: { ask: number; admission: Admission }): void;
   /** What of a camera's motion is told, from its next picture on. */
   setZones(zones: { camera: string; zones: MotionZones; timeZone: string }): void;
+  /** What a camera's own motion detector says; null: nobody tells for it any more. */
+  cameraMotion(word: { camera: string; active: boolean | null }): void;
   /** The view that a camera had before the agent was started, or null: the present one is right from now on. */
   setView(view: { camera: string; view: Uint8Array | null }): void;
   /** How late the thread answers, measured for so many ms. */
@@ -45,6 +50,8 @@ export interface MediaNotes {
   motion: MotionEvent;
   /** A camera does not see any more, or sees again. */
   sight: Sight & { camera: string };
+  /** A camera tells motion without end, since then; null: not any more. */
+  storm: { camera: string; sinceMs: number | null };
   /** What a camera's view looks like. */
   view: { camera: string; view: Uint8Array };
   live: LiveMessage;

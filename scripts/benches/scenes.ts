@@ -4,15 +4,21 @@ import { labelledScenes, runClip } from '../lib/motion-sets.js';
 import { figures, score, sum, type Score } from '../lib/motion-score.js';
 
 /**
- * Motion on rendered scenes whose truth is exact: recall and precision by kind. `--kind TEXT` runs some,
+ * Motion on rendered scenes whose truth is exact: recall and precision by kind. `--round N`: other
+ * scenes of the same kinds. `--kind TEXT` runs some,
  * `--clips` tells each clip and what was wrong in it.
  */
 export async function run(args: string[]): Promise<Record<string, number | string>> {
-  const options = { kind: { type: 'string' }, clips: { type: 'boolean' }, cadence: { type: 'string' } } as const;
+  const options = {
+    kind: { type: 'string' },
+    clips: { type: 'boolean' },
+    cadence: { type: 'string' },
+    round: { type: 'string' },
+  } as const;
   const { values } = parseArgs({ args, options });
   const cadence = (values.cadence ?? 'adaptive') as Cadence;
   const byKind = new Map<string, Score[]>();
-  for (const clip of await labelledScenes(values.kind)) {
+  for (const clip of await labelledScenes(values.kind, Number(values.round ?? 0))) {
     const { truth } = clip;
     const { events, score: result } = runClip(clip, Watcher, cadence);
     byKind.set(clip.kind, [...(byKind.get(clip.kind) ?? []), result]);

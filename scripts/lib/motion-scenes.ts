@@ -24,8 +24,11 @@ const SECONDS = 90;
 const EVERY_S = 14;
 const SIZE = { width: 640, height: 360 };
 
-/** Every kind in several speeds, noise levels, frame rates and GOP lengths, each with a seed of its own. */
-export function renderedScenes(): RenderedScene[] {
+/**
+ * Every kind in several speeds, noise levels, frame rates and GOP lengths, each with a seed of its own. Another `round`
+ * is other scenes of the same kinds.
+ */
+export function renderedScenes(round = 0): RenderedScene[] {
   const kinds: Record<string, SceneOptions[]> = {
     street: [{ seed: 101 }, { seed: 102, speed: 1.5 }, { seed: 103, noise: 4 }],
     'night, headlights': [
@@ -107,9 +110,9 @@ export function renderedScenes(): RenderedScene[] {
   ];
   return Object.entries(kinds).flatMap(([kind, scenes]) =>
     scenes.map((scene, i) => ({
-      ...{ kind, name: `${kind.replace(/[^a-z]+/g, '-')}-${i + 1}` },
-      scene: withPassages({ loopSeconds: SECONDS, ...scene }),
-      ...variants[i % variants.length]!,
+      ...{ kind, name: `${kind.replace(/[^a-z]+/g, '-')}-${i + 1}${round === 0 ? '' : `-${round}`}` },
+      scene: withPassages({ loopSeconds: SECONDS, ...scene, seed: scene.seed + 1_000 * round }),
+      ...variants[(i + round) % variants.length]!,
       kbps: kind === 'compression pulsing' ? 90 : 400,
     })),
   );

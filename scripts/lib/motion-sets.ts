@@ -40,9 +40,9 @@ export function labelledVideos(directory = process.env['BLUELIGHT_VIDEOS'] ?? VI
 }
 
 /** Renders what has not been rendered yet. */
-export async function labelledScenes(kind = ''): Promise<LabelledClip[]> {
+export async function labelledScenes(kind = '', round = 0): Promise<LabelledClip[]> {
   const clips: LabelledClip[] = [];
-  for (const scene of renderedScenes().filter((one) => one.kind.includes(kind))) {
+  for (const scene of renderedScenes(round).filter((one) => one.kind.includes(kind))) {
     const cache = await rendered(scene);
     const { name } = scene;
     clips.push({ set: 'scenes', kind: scene.kind, name, truth: sceneTruth(scene), path: `${cache}.mp4`, cache });

@@ -17,6 +17,8 @@ export interface CameraReading {
   /** Camera minus box, ms, by camera. */
   clocks: ReadonlyMap<string, number>;
   sights: readonly SightFault[];
+  /** Since when a camera tells motion without end, ms since 1970. */
+  storms: ReadonlyMap<string, number>;
 }
 
 const SKEW_MS = 5_000;
@@ -29,13 +31,13 @@ const WORDS: Record<string, string> = {
   blurred: 'is blurred',
   moved: 'looks elsewhere than it was set up to',
   infrared: 'shows the day without colours: its infrared filter is stuck',
-  storm: 'tells motion without end',
 };
 
 /** What is wrong with the cameras, each with what to bring. */
 export function cameraFacts(reading: CameraReading): Fact[] {
   return [
     ...reading.sights.map(sightFact),
+    ...[...reading.storms].map(([camera, sinceMs]) => stormFact(camera, sinceMs)),
     ...reading.streams.flatMap(lostFact),
     ...reading.streams.flatMap((stream) => (reading.odd.get(stream.stream) ?? []).map((one) => oddFact(stream, one))),
     ...[...reading.clocks].flatMap(([camera, offsetMs]) => clockFact(camera, offsetMs)),
@@ -46,9 +48,18 @@ export function cameraFacts(reading: CameraReading): Fact[] {
 function sightFact({ camera, kind, onvif, hint, sinceMs }: SightFault): Fact {
   return {
     ...{ kind: `camera.${kind}`, onvif, camera, hint, sinceMs },
-    severity: kind === 'storm' ? 'warning' : 'critical',
+    severity: 'critical',
     message: `${camera} ${WORDS[kind] ?? kind}`,
     ...{ raiseAfterMs: 0, clearAfterMs: 0, evidence: true },
+  };
+}
+
+function stormFact(camera: string, sinceMs: number): Fact {
+  return {
+    ...{ kind: 'camera.storm', onvif: null, camera, sinceMs, severity: 'warning' },
+    message: `${camera} tells motion without end; its events are told as one`,
+    hint: 'look what moves there all the time: set a mask or an exclude zone, cut the branch, fasten what swings',
+    ...{ raiseAfterMs: 0, clearAfterMs: 0 },
   };
 }
 

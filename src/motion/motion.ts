@@ -1,16 +1,15 @@
 import type { Clock } from '../base/clock.js';
-import { ulid } from '../base/ids.js';
 import type { Log } from '../base/log.js';
 import type { Processes } from '../base/processes.js';
 import type { MotionEvent } from '../contract/motion.js';
 import type { MotionZones } from '../contract/zones.js';
-import { toUtc } from '../contract/primitives.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
 import { FfmpegDecoders } from './decoders.js';
-import type { Incident, IncidentNote } from './incidents.js';
+import type { MergeMode } from './merge.js';
 import { FRAME_HEIGHT, FRAME_WIDTH } from './grid.js';
 import { grayPng } from './png.js';
 import { ONVIF_TOPIC, type Blindness } from './truth.js';
+import { Voice } from './voice.js';
 import { Watcher, type Cadence, type WatchStats } from './watcher.js';
 
 const SWEEP_MS = 5_000;
@@ -22,6 +21,10 @@ export interface MotionOptions {
   log: Log;
   cadence: Cadence;
   onEvent: (event: MotionEvent) => void;
+  /** How the camera's own motion detector counts. Default: it does not, but makes us look. */
+  merge?: MergeMode;
+  /** A camera tells motion without end, since then; null: not any more. */
+  onStorm?: (camera: string, sinceMs: number | null) => void;
   /** A camera does not see any more, or sees again. */
   onSight?: (camera: string, sight: Sight) => void;
   /** How the view of a camera looks, to be given to `restoreView` after a restart. */
@@ -49,6 +52,8 @@ export interface Motion {
   /** An open event ends with its last sighting. */
   runEnd(camera: string): void;
   remove(camera: string): void;
+  /** What the camera's own detector says; undefined: nobody tells for it any more. */
+  cameraMotion(camera: string, active: boolean | undefined): void;
   /** The view of the camera is as it should be from now on. */
   acceptView(camera: string): void;
   /** What of its motion is told, from its next picture on. */
@@ -64,7 +69,7 @@ export interface Motion {
 
 interface Watched {
   watcher: Watcher;
-  eventId: string | undefined;
+  voice: Voice;
   /** Monotonic ms at which its view was last told. */
   viewAt: number;
 }
@@ -78,17 +83,24 @@ export function createMotion(options: MotionOptions): Motion {
   const zones = new Map<string, { config: MotionZones; timeZone: string }>();
   const stopSweep = clock.every(SWEEP_MS, () => {
     decoders.sweep();
-    for (const [camera, watched] of cameras) tellView(camera, watched);
+    for (const [camera, watched] of cameras) {
+      watched.voice.tick();
+      tellView(camera, watched);
+    }
   });
 
   const add = (camera: string): Watched => {
+    const voice = new Voice({
+      ...{ clock, camera, mode: options.merge ?? 'ours', onEvent: options.onEvent },
+      onStorm: (sinceMs) => options.onStorm?.(camera, sinceMs),
+    });
     const watched: Watched = {
-      eventId: undefined,
+      voice,
       viewAt: Number.NEGATIVE_INFINITY,
       watcher: new Watcher({
         decoders,
         cadence: options.cadence,
-        onIncident: (note, wallOf) => tell(camera, watched, note, wallOf),
+        onIncident: (note, wallOf) => voice.incident(note, wallOf),
         onTruth: ({ kind, state, since, tMs, hint, before, now }, wallOf) => {
           options.log.warn({ camera, kind, state }, 'the sight of a camera changed');
           const at = { sinceMs: wallOf(since), atMs: wallOf(tMs) };
@@ -113,22 +125,21 @@ export function createMotion(options: MotionOptions): Motion {
     options.onView?.(camera, view);
   };
 
-  const tell = (camera: string, watched: Watched, note: IncidentNote, wallOf: (tMs: number) => number): void => {
-    if (note.phase === 'start') watched.eventId = ulid(clock.now());
-    if (watched.eventId === undefined) return;
-    options.onEvent(eventOf(watched.eventId, camera, note.phase, note.incident, wallOf));
-    if (note.phase === 'end') watched.eventId = undefined;
-  };
-
   return {
     runStart: (camera, format) => (cameras.get(camera) ?? add(camera)).watcher.runStart(format),
     accessUnit: (camera, unit) => cameras.get(camera)?.watcher.accessUnit(unit),
     runEnd: (camera) => cameras.get(camera)?.watcher.runEnd(),
     remove(camera) {
       cameras.get(camera)?.watcher.runEnd();
+      cameras.get(camera)?.voice.finish();
       cameras.delete(camera);
     },
     stats: () => Object.fromEntries([...cameras].map(([camera, watched]) => [camera, watched.watcher.stats])),
+    cameraMotion(camera, active) {
+      const watched = cameras.get(camera);
+      watched?.voice.camera(active);
+      if (active === true) watched?.watcher.stir();
+    },
     acceptView(camera) {
       views.delete(camera);
       const watched = cameras.get(camera);
@@ -144,31 +155,14 @@ export function createMotion(options: MotionOptions): Motion {
     idle: () => decoders.idle(),
     stop() {
       stopSweep();
-      for (const watched of cameras.values()) watched.watcher.runEnd();
+      for (const { watcher, voice } of cameras.values()) {
+        watcher.runEnd();
+        voice.finish();
+      }
       cameras.clear();
       decoders.stop();
       return Promise.resolve();
     },
-  };
-}
-
-function eventOf(
-  id: string,
-  camera: string,
-  phase: MotionEvent['phase'],
-  incident: Incident,
-  wallOf: (tMs: number) => number,
-): MotionEvent {
-  const at = (tMs: number): string => toUtc(Math.round(wallOf(tMs)));
-  return {
-    id,
-    camera,
-    phase,
-    start: at(incident.start),
-    decidedAt: at(incident.decidedAt),
-    end: phase === 'end' ? at(incident.end) : null,
-    score: incident.score,
-    reason: incident.reason,
   };
 }
 

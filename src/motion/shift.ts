@@ -25,8 +25,10 @@ export class Alignment {
       for (let c = y * WIDTH + (y % 9 === 1 ? 1 : 2), end = (y + 1) * WIDTH; c < end; c += 3) {
         if (kind[c]! > 1) continue;
         const b = level[c]!;
-        const d = frame[c]! - ((b + PEDESTAL) * ratio[b | 0]! - PEDESTAL);
-        const bin = (Math.abs(d) * 4) | 0;
+        const e = level[c - 1]!;
+        // Against its neighbour: a shadow over half of the picture is no noise.
+        const d = frame[c]! - (b + PEDESTAL) * ratio[b | 0]! - frame[c - 1]! + (e + PEDESTAL) * ratio[e | 0]!;
+        const bin = (Math.abs(d) * 4 * Math.SQRT1_2) | 0;
         histogram[bin < 255 ? bin : 255]!++;
         count++;
       }

@@ -21,7 +21,7 @@ export interface FullDecoder {
 }
 
 /** Why a stream is looked at in every frame. */
-export type Reason = 'start' | 'stir' | 'spike' | 'passages' | 'always';
+export type Reason = 'start' | 'stir' | 'spike' | 'camera' | 'passages' | 'always';
 
 export interface WatchStats {
   mode: 'key' | 'full';
@@ -59,7 +59,7 @@ export class Watcher {
   readonly stats: WatchStats = {
     mode: 'full',
     keyFrames: 0,
-    fullFrames: { start: 0, stir: 0, spike: 0, passages: 0, always: 0 },
+    fullFrames: { start: 0, stir: 0, spike: 0, camera: 0, passages: 0, always: 0 },
     dropped: 0,
     fullMs: 0,
   };
@@ -123,6 +123,14 @@ export class Watcher {
     else if (unit.key) this.#lookAtKey(format, unit);
     else if (spike && this.#options.cadence === 'adaptive' && !this.#pendingKey)
       this.#enterFull('spike', this.#gops.current);
+  }
+
+  /** Something else than the pictures says that it is worth to look. */
+  stir(): void {
+    if (this.#options.cadence !== 'adaptive' || this.#format === undefined || this.#pendingKey) return;
+    if (this.#full === undefined && this.#startGops === 0) {
+      this.#enterFull('camera', [...this.#gops.previous, ...this.#gops.current]);
+    }
   }
 
   #wantsFull(): boolean {

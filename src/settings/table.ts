@@ -117,6 +117,11 @@ export const SETTINGS = {
     'adaptive',
     'How many frames are looked at; key is cheapest and misses short passages.',
   ),
+  'motion.camera_events': setting(
+    z.enum(['ours', 'either', 'both']),
+    'ours',
+    "Whose word counts beside the box's own eyes: ours takes the camera's only as a reason to look; either tells both; both tells what the two agree on.",
+  ),
   'motion.pre_roll': setting(duration, '5s', 'Footage before a motion event that belongs to its clip.', { unit: 'ms' }),
   'motion.post_roll': setting(duration, '5s', 'Footage after a motion event that belongs to its clip.', { unit: 'ms' }),
 
