@@ -198,3 +198,31 @@ test('two cameras are told apart, and a removed one is silent', async () => {
   await motion.stop();
   expect(new Set(events.map((e) => e.camera))).toEqual(new Set(['gate']));
 });
+
+test('the word of a camera makes the box look at its pictures, at once and a group back, and at no others', async () => {
+  const still = new Scene({ seed: 5 });
+  const { format, units } = unitsOf(await encode(Array.from({ length: 12 * FPS }, () => still.frame())));
+  const events: MotionEvent[] = [];
+  const motion = createMotion({
+    ...{ clock, processes, log: silentLog, cadence: 'adaptive', merge: 'either' },
+    onEvent: (e) => events.push(e),
+  });
+  for (const camera of ['gate', 'yard']) motion.runStart(camera, format);
+  const [early, late] = [units.slice(0, 95), units.slice(95)];
+  for (const camera of ['gate', 'yard']) await feed(motion, camera, early, 0);
+  expect(motion.stats()['gate']!.mode).toBe('key');
+  motion.cameraMotion('gate', true);
+  await motion.idle();
+  const { gate, yard } = motion.stats();
+  expect(gate!.mode).toBe('full');
+  // The group that goes on, from 8 s, and the one before it, from 6 s: 5 pictures a second that nobody had looked at.
+  expect(gate!.fullFrames.camera).toBeGreaterThanOrEqual(5);
+  expect(yard!.fullFrames.camera).toBe(0);
+  await feed(motion, 'gate', late, 0);
+  motion.cameraMotion('gate', false);
+  await motion.stop();
+  expect(events.map((e) => [e.camera, e.phase])).toEqual([
+    ['gate', 'start'],
+    ['gate', 'end'],
+  ]);
+});
