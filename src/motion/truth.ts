@@ -48,6 +48,8 @@ const CLEAR_MS = 8_000;
 const LEAST_STEP_MS = 1_500;
 /** Seconds over which the present view and the learned one are averaged, and what the latter needs to begin with. */
 const AVERAGE = { now: 6, learned: 600, enough: 20, settled: 60 };
+/** Seconds that are learned at once, and only when as many more have passed well: a fault is not seen at once. */
+const BLOCK_S = 8;
 const KEEP_MS = 30_000;
 const LIMITS = {
   /** A clock in the picture may go on. */
@@ -65,6 +67,8 @@ const LIMITS = {
  */
 export class CameraTruth {
   readonly #learned = new View();
+  #block = new View();
+  #waiting = new View();
   readonly #now = new View();
   readonly #last = new Float32Array(CELLS);
   #lastAt: number | undefined;
@@ -84,6 +88,7 @@ export class CameraTruth {
   /** The view is as it should be from now on: somebody has moved the camera on purpose. */
   accept(): void {
     this.#learned.clear();
+    this.#doubt();
     this.#before = this.#candidate = undefined;
   }
 
@@ -100,6 +105,8 @@ export class CameraTruth {
   restart(): void {
     this.#lastAt = undefined;
     this.#now.clear();
+    this.#block.clear();
+    this.#waiting.clear();
     this.#suspected.clear();
     this.#beforeAt = Number.NEGATIVE_INFINITY;
   }
@@ -116,12 +123,27 @@ export class CameraTruth {
     this.#last.set(cells);
     this.#lastAt = tMs;
     const notes = this.#settle(found, gray, tMs);
-    if (found.size > 0) this.#candidate = undefined;
+    if (found.size > 0) this.#doubt();
     else if (this.#raised.size === 0) {
-      this.#learned.add(cells, seconds, AVERAGE.learned);
+      this.#learn(cells, seconds);
       this.#keep(gray, tMs);
     }
     return notes;
+  }
+
+  #learn(cells: Float32Array, seconds: number): void {
+    this.#block.add(cells, seconds, AVERAGE.learned);
+    if (this.#block.age < BLOCK_S) return;
+    if (this.#waiting.age > 0) this.#learned.merge(this.#waiting, AVERAGE.learned);
+    this.#waiting.clear();
+    [this.#block, this.#waiting] = [this.#waiting, this.#block];
+  }
+
+  /** What was seen lately may show the fault already. */
+  #doubt(): void {
+    this.#candidate = undefined;
+    this.#block.clear();
+    this.#waiting.clear();
   }
 
   #judge(cells: Float32Array, change: number): Set<Blindness> {

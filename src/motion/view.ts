@@ -52,6 +52,14 @@ export class View {
     this.#age += seconds;
   }
 
+  /** Averages in what another view has seen, for as long as it has seen it. */
+  merge(other: View, tau: number): void {
+    const a = this.#age === 0 ? 1 : 1 - Math.exp(-other.age / Math.min(tau, this.#age + other.age));
+    for (let c = 0; c < CELLS; c++) this.fine[c]! += a * (other.fine[c]! - this.fine[c]!);
+    for (let b = 0; b < BLOCKS; b++) this.level[b]! += a * (other.level[b]! - this.level[b]!);
+    this.#age += other.age;
+  }
+
   /** For keeping: fine structure in 1/100, levels; both a byte each. */
   pack(): Uint8Array {
     const bytes = new Uint8Array(CELLS + BLOCKS);

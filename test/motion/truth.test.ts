@@ -121,3 +121,11 @@ test('after somebody accepted a new view it is the one to be kept', () => {
     ['moved', 'raised'],
   ]);
 });
+
+test('a camera that is turned soon after it was put up is told as well: the turn itself is not learned', () => {
+  const truth = new CameraTruth();
+  run(truth, 0, 44, () => scene.frame());
+  const notes = run(truth, 44, 124, () => shifted(scene.frame()));
+  expect(notes.map((note) => [note.kind, note.state])).toEqual([['moved', 'raised']]);
+  expect(notes[0]!.tMs / 1000 - 44).toBeLessThanOrEqual(60);
+});

@@ -12,6 +12,7 @@ import type {
   CameraFaults,
   EncodingOptions,
   LoginCount,
+  PictureFault,
   VirtualCamera,
   VirtualCameraOptions,
   VirtualStreamInfo,
@@ -31,8 +32,8 @@ export interface CameraParts {
   originMono: number;
   /** Key and certificate of a camera that speaks TLS, made anew for an address. */
   certificate: (address: string) => Promise<string>;
-  /** Footage of this camera in another encoding. */
-  encode: (role: 'main' | 'sub', encoding: EncodingOptions) => Promise<Timed>;
+  /** Footage of this camera in another encoding, or spoiled. */
+  encode: (role: 'main' | 'sub', encoding: EncodingOptions, fault: PictureFault | undefined) => Promise<Timed>;
   /** After the device has taken another address. */
   moved: () => Promise<void>;
 }
@@ -61,6 +62,7 @@ export class Device implements VirtualCamera {
   #address: string;
   #certificate: string | undefined;
   #awake = false;
+  #fault: PictureFault | undefined;
 
   constructor(
     private readonly options: VirtualCameraOptions,
@@ -242,10 +244,19 @@ export class Device implements VirtualCamera {
   async changeVideo(role: 'main' | 'sub', change: Partial<EncodingOptions>): Promise<void> {
     for (const { live, role: own } of this.#channels.flatMap((c) => c.streams)) {
       if (own !== role) continue;
-      const timed = await this.parts.encode(role, { ...live.encoding, ...change });
+      const timed = await this.parts.encode(role, { ...live.encoding, ...change }, this.#fault);
       this.parts.pacer.remove(live);
       live.change(timed);
       if (this.#awake) this.parts.pacer.add(live, this.parts.originMono);
+    }
+  }
+
+  async setPicture(fault: PictureFault | undefined): Promise<void> {
+    this.#fault = fault;
+    for (const { live, role } of this.#channels.flatMap((c) => c.streams)) {
+      const timed = await this.parts.encode(role, live.encoding, fault);
+      // Somebody may have wanted another one meanwhile.
+      if (this.#fault === fault) live.show(timed);
     }
   }
 

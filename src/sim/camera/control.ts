@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 import { errorMessage } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
-import type { VirtualCamera } from './options.js';
+import { PICTURE_FAULTS, type VirtualCamera } from './options.js';
 
 const faults = z
   .object({
@@ -24,6 +24,7 @@ const faults = z
   })
   .partial()
   .strict();
+const picture = z.object({ fault: z.enum(['off', ...PICTURE_FAULTS]) }).strict();
 const reboot = z.object({ downMs: z.number().int().min(0).max(3_600_000) }).strict();
 const move = z.object({ address: z.ipv4(), downMs: z.number().int().min(0).max(3_600_000).default(0) }).strict();
 const video = z
@@ -59,7 +60,7 @@ export interface ControlOptions {
 
 /**
  * Switches faults of running cameras from outside, on this machine only (HTTP on 127.0.0.1):
- * `GET /cameras`, and `POST /cameras/{id}/faults|reboot|move|video|sensor|stop|start` with a JSON body.
+ * `GET /cameras`, and `POST /cameras/{id}/faults|picture|reboot|move|video|sensor|stop|start` with a JSON body.
  */
 export async function startControl(options: ControlOptions): Promise<{ port: number; close(): Promise<void> }> {
   const server = createServer((request, response) => {
@@ -89,6 +90,11 @@ async function handle(options: ControlOptions, request: IncomingMessage, respons
     case 'faults':
       camera.setFaults(faults.parse(body));
       break;
+    case 'picture': {
+      const { fault } = picture.parse(body);
+      await camera.setPicture(fault === 'off' ? undefined : fault);
+      break;
+    }
     case 'reboot': {
       const { downMs } = reboot.parse(body);
       // Answered at once: whoever asks does not wait for the camera to come back.

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { BluelightError, errorMessage } from '../../base/errors.js';
 import { runToEnd, type ProcessSpec, type Processes } from '../../base/processes.js';
 import { RENDERER_VERSION, Scene, type SceneTruth } from '../scene/index.js';
-import type { EncodingOptions, VideoSource } from './options.js';
+import type { EncodingOptions, PictureFault, VideoSource } from './options.js';
 
 /** Encoded once: two elementary streams that show the same moments, and stills of the main one. */
 export interface Footage {
@@ -27,6 +27,7 @@ export interface FootageRequest {
   source: VideoSource;
   main: EncodingOptions;
   sub: EncodingOptions | undefined;
+  fault?: PictureFault;
 }
 
 /** Raised when the encoder's settings change, so that older cached footage is not used. */
@@ -40,14 +41,19 @@ export async function prepareFootage(
   processes: Processes,
 ): Promise<Footage> {
   const directory = join(cacheDir, `footage-${await footageKey(request)}`);
-  if (!existsSync(directory)) await make(request, directory, processes);
+  if (!existsSync(directory)) {
+    await make(directory, (building) => fill(request, cacheDir, building, processes));
+  }
   return load(directory);
 }
 
 async function footageKey(request: FootageRequest): Promise<string> {
   const { source } = request;
   const about = source.kind === 'file' ? await fileIdentity(source.path) : { renderer: RENDERER_VERSION };
-  const text = JSON.stringify([ENCODER_VERSION, about, source, request.main, request.sub ?? null]);
+  const text = JSON.stringify([
+    ...[ENCODER_VERSION, about, source, request.main, request.sub ?? null],
+    ...(request.fault === undefined ? [] : [request.fault, SPOILING[request.fault]]),
+  ]);
   return createHash('sha256').update(text).digest('hex').slice(0, 24);
 }
 
@@ -63,12 +69,11 @@ async function fileIdentity(path: string): Promise<object> {
   }
 }
 
-async function make(request: FootageRequest, directory: string, processes: Processes): Promise<void> {
+async function make(directory: string, write: (building: string) => Promise<void>): Promise<void> {
   const building = `${directory}.${randomBytes(4).toString('hex')}`;
   await mkdir(building, { recursive: true });
   try {
-    if (request.source.kind === 'scene') await makeFromScene(request, building, processes);
-    else await makeFromFile(request, building, processes);
+    await write(building);
     await rename(building, directory);
   } catch (error) {
     // Another process may have been faster; its result is as good.
@@ -76,6 +81,46 @@ async function make(request: FootageRequest, directory: string, processes: Proce
   } finally {
     await rm(building, { recursive: true, force: true });
   }
+}
+
+async function fill(request: FootageRequest, cacheDir: string, building: string, processes: Processes): Promise<void> {
+  const { fault, ...clean } = request;
+  if (fault !== undefined) {
+    const footage = await prepareFootage(clean, cacheDir, processes);
+    await spoilFootage(footage, request, fault, building, processes);
+  } else if (request.source.kind === 'scene') await makeFromScene(request, building, processes);
+  else await makeFromFile(request, building, processes);
+}
+
+/** ffmpeg filters that make of a good picture what a camera in trouble sends; each has a little noise of its own. */
+const SPOILING: Record<PictureFault, string> = {
+  dark: "lutyuv=y='16+0.02*(val-16)':u=128:v=128,noise=c0s=3:c0f=t",
+  white: 'lutyuv=y=235:u=128:v=128,noise=c0s=2:c0f=t',
+  covered: "scale=8:4:flags=area,scale=W:H:flags=bicubic,lutyuv=y='40+0.2*val',noise=c0s=3:c0f=t",
+  blurred: 'scale=iw/20:-2:flags=area,scale=W:H:flags=bicubic,noise=c0s=2:c0f=t',
+  turned: 'scroll=hpos=0.37:vpos=0.2',
+};
+
+async function spoilFootage(
+  footage: Footage,
+  { main, sub }: FootageRequest,
+  fault: PictureFault,
+  directory: string,
+  processes: Processes,
+): Promise<void> {
+  const spoil = async (bytes: Uint8Array, to: EncodingOptions, args: readonly string[]): Promise<void> => {
+    const size = `${String(to.width)}:${String(to.height)}`;
+    const input = ['-framerate', String(to.fps), '-f', to.codec === 'h265' ? 'hevc' : 'h264', '-i', 'pipe:0'];
+    const filter = SPOILING[fault].replace('W:H', size);
+    await runToEnd(processes, ffmpeg([...input, '-vf', `${filter},format=yuv420p`, ...args]), { input: bytes });
+  };
+  await spoil(footage.main, main, [...encoderArgs(main), join(directory, MAIN)]);
+  if (sub !== undefined && footage.sub !== undefined) {
+    await spoil(footage.sub, sub, [...encoderArgs(sub), join(directory, SUB)]);
+  }
+  const stills = ['-r', `1/${String(SNAPSHOT_SECONDS)}`, ...STILL_ARGS, join(directory, 'still-%03d.jpg')];
+  await spoil(footage.main, main, stills);
+  if (footage.truth !== undefined) await writeFile(join(directory, 'truth.json'), JSON.stringify(footage.truth));
 }
 
 async function makeFromScene(request: FootageRequest, directory: string, processes: Processes): Promise<void> {

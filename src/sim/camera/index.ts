@@ -7,6 +7,7 @@ import { prepareFootage, type Footage } from './footage.js';
 import {
   DEFAULT_MAIN,
   DEFAULT_SUB,
+  type PictureFault,
   type VirtualCameraOptions,
   type VirtualCameras,
   type VirtualCamerasOptions,
@@ -34,8 +35,8 @@ export async function startVirtualCameras(options: VirtualCamerasOptions): Promi
     const device: Device = new Device(camera, {
       ...{ clock, log: log.child({ camera: camera.id }), pacer, footage, main, sub, originMono },
       certificate: (address) => selfSigned(`CN=${camera.id}`, [address], clock.now()),
-      async encode(role, encoding) {
-        const other = await prepare({ ...camera, [role]: encoding });
+      async encode(role, encoding, fault) {
+        const other = await prepare({ ...camera, [role]: encoding, fault });
         // The main stream is always there; a substream that is changed was.
         return (role === 'main' ? other.main : other.sub) ?? other.main;
       },
@@ -72,10 +73,11 @@ interface Prepared {
 /** Cameras with the same source and encoding share one copy in memory. */
 function footageOnce(
   options: VirtualCamerasOptions,
-): (camera: Pick<VirtualCameraOptions, 'source' | 'main' | 'sub'>) => Promise<Prepared> {
+): (camera: Pick<VirtualCameraOptions, 'source' | 'main' | 'sub'> & { fault?: PictureFault }) => Promise<Prepared> {
   const known = new Map<string, Prepared>();
-  return async ({ source, main, sub }) => {
+  return async ({ source, main, sub, fault }) => {
     const request = {
+      fault,
       source,
       main: { ...DEFAULT_MAIN, ...main },
       sub: sub === false ? undefined : { ...DEFAULT_SUB, ...sub },

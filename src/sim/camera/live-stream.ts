@@ -53,6 +53,7 @@ export class LiveStream {
   #samplesSent = 0;
   #lastReportMono = -Infinity;
   #frozen: number | undefined;
+  #next: Timed | undefined;
 
   constructor(private readonly options: LiveStreamOptions) {
     this.name = options.name;
@@ -93,7 +94,12 @@ export class LiveStream {
   /** Other pictures from now on, in the same RTP stream, as when somebody changes the settings of a camera. */
   change(timed: Timed): void {
     this.#timed = timed;
-    this.#frozen = undefined;
+    this.#next = this.#frozen = undefined;
+  }
+
+  /** Other pictures in the same encoding, from the next key frame on. */
+  show(timed: Timed): void {
+    this.#next = timed;
   }
 
   /** Sends frame `frame` (counted since the camera was started), captured at `monoMs`. */
@@ -101,7 +107,12 @@ export class LiveStream {
     const { faults, random } = this.options;
     if (this.#viewers.size === 0 || faults.freeze === 'silent') return;
     const { codec, fps } = this.encoding;
-    const unit = this.clip.units[this.#loopFrame(frame)]!;
+    const index = this.#loopFrame(frame);
+    if (this.#next?.clip.units[index]?.key === true) {
+      this.#timed = this.#next;
+      this.#next = undefined;
+    }
+    const unit = this.clip.units[index]!;
     if (faults.noKeyFrames && unit.key) return;
     const captureUs = BigInt(Math.round(clock.wallAt(monoMs) * 1000));
     const stamp = buildFrameStamp(codec, { camera: this.name, frame, captureUs });

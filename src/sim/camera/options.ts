@@ -105,6 +105,10 @@ export interface VirtualCameraOptions {
   mac?: string;
 }
 
+/** Ways in which a camera sends pictures and does not show what it should. A frozen one is among the other faults. */
+export const PICTURE_FAULTS = ['dark', 'white', 'covered', 'blurred', 'turned'] as const;
+export type PictureFault = (typeof PICTURE_FAULTS)[number];
+
 /** What can be switched while the camera runs. */
 export interface CameraFaults {
   /** `silent`: connections stay, nothing is sent any more. `picture`: the same picture again and again. */
@@ -183,6 +187,8 @@ export interface VirtualCamera {
   move(address: string, downMs?: number): Promise<void>;
   /** New settings of a stream of every channel; clients see new parameter sets in the running stream. */
   changeVideo(role: 'main' | 'sub', change: Partial<EncodingOptions>): Promise<void>;
+  /** From the next key frame of each stream on; resolves when the pictures are made. `undefined`: as it should be. */
+  setPicture(fault: PictureFault | undefined): Promise<void>;
   /** What its sensors see, told to event subscribers. */
   setMotion(channel: number, active: boolean): void;
   setTamper(channel: number, active: boolean): void;
