@@ -62,16 +62,5 @@ export function loginDesk(o: LoginDeskOptions): LoginsPort {
       await logins.remove(name);
       await note(by, 'remove', `${name} may no longer log in`);
     },
-    async note({ name, remote }) {
-      await gate.note({
-        kind: 'login',
-        outcome: name === null ? 'refused' : 'done',
-        party: name ?? 'unknown',
-        door: 'page',
-        action: 'login',
-        ...(name === null ? { code: 'BAD_LOGIN' } : {}),
-        reason: `from ${remote}`,
-      });
-    },
   };
 }

@@ -74,8 +74,6 @@ export interface LoginsPort {
   technicianCode(forMs: number | undefined, by: Party): Promise<IssuedCodeBody>;
   setViewer(name: string, password: string, passphrase: string | undefined, by: Party): Promise<void>;
   remove(name: string, passphrase: string | undefined, by: Party): Promise<void>;
-  /** For the audit log: somebody logged in, or did not. */
-  note(login: { name: string | null; remote: string }): Promise<void>;
 }
 export interface IdentityPort {
   show(): Promise<IdentityBody>;

@@ -447,7 +447,9 @@ test('every route that takes a passphrase stands under the limit of the login', 
     '/logins/viewer': { name: 'Clerk', password: 'a long password' },
     '/logins/remove': { name: 'Clerk' },
   };
-  const takes = ROUTES.filter((route) => 'passphrase' in ((route.body as { shape?: object } | undefined)?.shape ?? {}));
+  const takes = ROUTES.filter((route) => 'passphrase' in ((route.body as { shape?: object } | undefined)?.shape ?? {}))
+    // A new one for a new file: there is nothing to guess.
+    .filter((route) => route.path !== '/backup');
   expect(takes.map((route) => route.path).sort()).toEqual(Object.keys(bodies).sort());
   const wrong = new Proxy({}, { get: () => () => Promise.reject(new BluelightError('PASSPHRASE_WRONG', 'wrong')) });
   const guarded = new FakeBox([]);

@@ -142,13 +142,11 @@ export class FakeBox implements WebPorts {
     return code === this.code ? { role: this.role, name: 'Store owner' } : null;
   }
 
-  readonly loginNotes: { name: string | null; remote: string }[] = [];
   readonly logins: WebPorts['logins'] = {
     list: () => Promise.resolve([]),
     technicianCode: () => Promise.resolve({ code: 'K7QM-2XTD', expiresAt: toUtc(Date.now() + 3_600_000) }),
     setViewer: () => Promise.resolve(),
     remove: () => Promise.resolve(),
-    note: async (login) => void this.loginNotes.push(login),
   };
 
   async threads(ms: number): Promise<ThreadsBody> {

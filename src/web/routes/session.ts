@@ -17,7 +17,6 @@ export const sessionRoutes = [
     response: { status: 200, type: 'application/json', schema: sessionBody },
     async handler({ clock, ports, logins, sessions, log }, call) {
       const who = await logins.attempt(call.remote, () => ports.verifyLogin(call.body.code));
-      await ports.logins.note({ name: who?.name ?? null, remote: call.remote });
       if (who === null) {
         log.warn({ remote: call.remote }, 'login refused');
         throw new BluelightError('BAD_LOGIN', 'This code is not right.', {
