@@ -101,6 +101,7 @@ serve<RingApi>(main, {
   status: () => ring.status(),
   coverage: ({ stream, fromMs, toMs }) => ring.coverage(stream, fromMs, toMs),
   plan: ({ stream, fromMs, toMs }) => ring.plan(stream, fromMs, toMs),
+  outline: ({ stream, fromMs, toMs }) => ring.outline(stream, fromMs, toMs),
   timeline: ({ stream, fromMs, toMs }) => ring.timeline(stream, fromMs, toMs),
   readInit: (hash) => ring.readInit(hash),
   read: (ask) => ring.read(ask),

@@ -10,7 +10,15 @@ import type { MotionZones } from './contract/zones.js';
 import type { MergeMode } from './motion/merge.js';
 import type { Sight } from './motion/motion.js';
 import type { Asked } from './ring/footage.js';
-import type { ClipPlan, CoverageAnswer, Protection, RingLimits, RingStatus, TimelineEntry } from './ring/types.js';
+import type {
+  ClipPlan,
+  CoverageAnswer,
+  OutlinedFile,
+  Protection,
+  RingLimits,
+  RingStatus,
+  TimelineEntry,
+} from './ring/types.js';
 
 /** What the main thread gives the media thread at its start. */
 export interface MediaData {
@@ -86,6 +94,7 @@ export interface RingApi {
   status(_: undefined): RingStatus;
   coverage(ask: Asked): CoverageAnswer;
   plan(ask: Asked): ClipPlan;
+  outline(ask: Asked): OutlinedFile[];
   timeline(ask: Asked): TimelineEntry[];
   readInit(hash: string): Uint8Array;
   read(ask: { stream: string; seq: number; offset: number; length: number; within: TimeRange }): Uint8Array;

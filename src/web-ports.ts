@@ -174,7 +174,8 @@ export function webPorts(o: WebPortsOptions): WebPorts {
       async open(grant, id, { party, door }) {
         await ownClip(outside, grant, id);
         const opened = await outside.clips.open(id, { party, door });
-        return { name: opened.name, bytes: opened.bytes, chunks: chunksOf(opened) };
+        const { name, bytes, sha256 } = opened;
+        return { name, bytes, sha256, chunks: (from, to) => chunksOf(opened, from, to) };
       },
       async queue() {
         const waiting = await store.clips.next({ atMs: Number.MAX_SAFE_INTEGER, limit: MOST_CLIPS });
@@ -200,16 +201,16 @@ async function ownClip({ clips }: Outside, grant: Grant, id: string): Promise<vo
 const CHUNK_BYTES = 1024 * 1024;
 
 /** The audit log is told how much was really taken, also when the reader goes away in the middle. */
-async function* chunksOf({ file, finished }: OpenedClip): AsyncGenerator<Uint8Array> {
-  let sent = 0;
+async function* chunksOf({ file, finished }: OpenedClip, from: number, to: number): AsyncGenerator<Uint8Array> {
+  let at = from;
   try {
-    while (sent < file.bytes) {
-      const chunk = await file.read(sent, Math.min(CHUNK_BYTES, file.bytes - sent));
+    while (at < to) {
+      const chunk = await file.read(at, Math.min(CHUNK_BYTES, to - at));
       yield chunk;
-      sent += chunk.length;
+      at += chunk.length;
     }
   } finally {
-    await finished(sent);
+    await finished({ bytes: at - from, whole: at === to });
   }
 }
 

@@ -61,7 +61,7 @@ export interface OpenedClip {
   manifest: SignedManifest;
   file: ClipFile;
   /** To be called once, with the bytes that really went out: it completes the audit entry of this access. */
-  finished: (bytes: number) => Promise<void>;
+  finished: (sent: { bytes: number; whole: boolean }) => Promise<void>;
 }
 
 export interface Clips {
@@ -272,9 +272,9 @@ class Engine implements Clips {
     const { grant, file, sha256, manifest } = prepared;
     // Whoever gets the file can get its manifest, also before its turn to be sent.
     if (clip.manifest === null) await this.#o.table.update({ id, change: described(prepared) });
-    const finished = (bytes: number): Promise<void> => {
-      const outcome = bytes === file.bytes ? 'done' : 'failed';
-      return this.#o.gate.finished(grant, { outcome, bytes, why: `clip ${id} read by a person` });
+    const finished = ({ bytes, whole }: { bytes: number; whole: boolean }): Promise<void> => {
+      const why = `clip ${id} read by a person`;
+      return this.#o.gate.finished(grant, { outcome: whole ? 'done' : 'failed', bytes, why });
     };
     return { name: fileName(clip), bytes: file.bytes, sha256, manifest, file, finished };
   }

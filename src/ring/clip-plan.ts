@@ -1,45 +1,59 @@
 import type { Tables, SegmentDetail, StreamRow } from './tables.js';
-import { CLOSED, endMs } from './tables.js';
+import { endMs } from './tables.js';
 import { anchorOf } from './checkpoints.js';
 import { checkedRecord } from './records.js';
 import { seqOf } from './layout.js';
-import type { PlannedFile, PlannedSegment } from './types.js';
+import type { OutlinedFile, PlannedFile, PlannedSegment } from './types.js';
 
 /**
  * The whole segments that cover [from, to), grouped into files that play as they stand: one init, decode times that
  * run on. Every row is checked against its link before it is offered.
  */
 export function planFiles(tables: Tables, stream: StreamRow, fromMs: number, toMs: number): PlannedFile[] {
-  const rows = tables
-    .details(tables.overlapping(stream, fromMs, toMs).flatMap((row) => (row.state === CLOSED ? [row.id] : [])))
-    // In order of recording: after a step of the clock a later segment may carry an earlier time.
-    .sort((a, b) => a.id - b.id);
-  const files: { file: PlannedFile; last: SegmentDetail }[] = [];
-  for (const row of rows) {
-    const segment = planned(stream, row);
-    const current = files.at(-1);
-    if (current !== undefined && continues(current.last, row)) {
-      current.file.segments.push(segment);
-      current.file.endMs = segment.endMs;
-      current.file.bytes += segment.bytes;
-      current.last = row;
-    } else {
-      const file: PlannedFile = {
-        run: row.run,
-        initHash: row.init_sha256.toString('hex'),
-        initBytes: row.init_bytes,
-        startMs: segment.startMs,
-        endMs: segment.endMs,
-        bytes: row.init_bytes + segment.bytes,
-        segments: [segment],
-      };
-      files.push({ file, last: row });
-    }
-  }
-  return files.map(({ file, last }) => {
-    const anchor = anchorOf(tables, stream, seqOf(last.id));
-    return anchor === undefined ? file : { ...file, anchor };
+  return grouped(tables, stream, fromMs, toMs).map((rows) => {
+    const segments = rows.map((row) => planned(stream, row));
+    const { init_bytes: initBytes } = rows[0]!;
+    const anchor = anchorOf(tables, stream, seqOf(rows.at(-1)!.id));
+    return {
+      run: rows[0]!.run,
+      initHash: rows[0]!.init_sha256.toString('hex'),
+      initBytes,
+      startMs: segments[0]!.startMs,
+      endMs: segments.at(-1)!.endMs,
+      bytes: segments.reduce((sum, segment) => sum + segment.bytes, initBytes),
+      segments,
+      ...(anchor === undefined ? {} : { anchor }),
+    };
   });
+}
+
+/**
+ * The same files without their records, for whoever reads the footage itself: fast enough to be asked for an hour
+ * before its first byte is sent. What is read is checked against its hash then.
+ */
+export function outlineFiles(tables: Tables, stream: StreamRow, fromMs: number, toMs: number): OutlinedFile[] {
+  return grouped(tables, stream, fromMs, toMs).map((rows) => ({
+    run: rows[0]!.run,
+    initHash: rows[0]!.init_sha256.toString('hex'),
+    initBytes: rows[0]!.init_bytes,
+    zeroMs: rows[0]!.start_ms - rows[0]!.decode_ticks / 90,
+    segments: rows.map((row) => ({
+      seq: seqOf(row.id),
+      fromMs: row.start_ms,
+      toMs: endMs(row),
+      bytes: row.body_bytes ?? 0,
+    })),
+  }));
+}
+
+function grouped(tables: Tables, stream: StreamRow, fromMs: number, toMs: number): SegmentDetail[][] {
+  const files: SegmentDetail[][] = [];
+  for (const row of tables.closedIn(stream, fromMs, toMs)) {
+    const last = files.at(-1)?.at(-1);
+    if (last !== undefined && continues(last, row)) files.at(-1)!.push(row);
+    else files.push([row]);
+  }
+  return files;
 }
 
 /** The next segment plays behind this one in the same file. */

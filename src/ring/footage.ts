@@ -4,7 +4,7 @@ import type { StreamCoverage } from '../contract/coverage.js';
 import type { Grant } from '../contract/grant.js';
 import { streamId, toUtc, type TimeRange } from '../contract/primitives.js';
 import { parseInit } from '../media/mp4.js';
-import type { ClipPlan, CoverageAnswer, PlannedFile } from './types.js';
+import type { ClipPlan, CoverageAnswer, OutlinedFile } from './types.js';
 
 type Role = 'main' | 'sub';
 
@@ -18,6 +18,7 @@ export interface Asked {
 export interface RingCalls {
   coverage(ask: Asked): Promise<CoverageAnswer>;
   plan(ask: Asked): Promise<ClipPlan>;
+  outline(ask: Asked): Promise<OutlinedFile[]>;
   readInit(hash: string): Promise<Uint8Array>;
   /** Bytes of a segment's fragments, `offset` counted from the first; refuses a segment that leaves `within`. */
   read(ask: { stream: string; seq: number; offset: number; length: number; within: TimeRange }): Promise<Uint8Array>;
@@ -31,6 +32,7 @@ export interface FootagePart {
   height: number;
   /** Wall clock of decode time 0 of the run, ms since 1970. */
   zeroMs: number;
+  init: { sha256: string; bytes: number };
   segments: { seq: number; fromMs: number; toMs: number; bytes: number }[];
 }
 
@@ -65,13 +67,15 @@ export class Footage {
 
   /** The range that whole segments of both streams of a camera cover; what was asked where nothing is recorded. */
   async roundOut(camera: string, range: TimeRange): Promise<TimeRange> {
-    const plans = await Promise.all(
-      (['main', 'sub'] as const).map((role) => this.#ring.plan({ stream: streamId(camera, role), ...range })),
+    const files = await Promise.all(
+      (['main', 'sub'] as const).map((role) => this.#ring.outline({ stream: streamId(camera, role), ...range })),
     );
-    return {
-      fromMs: Math.min(range.fromMs, ...plans.map((plan) => plan.fromMs)),
-      toMs: Math.max(range.toMs, ...plans.map((plan) => plan.toMs)),
-    };
+    let { fromMs, toMs } = range;
+    for (const segment of files.flat().flatMap((file) => file.segments)) {
+      fromMs = Math.min(fromMs, segment.fromMs);
+      toMs = Math.max(toMs, segment.toMs);
+    }
+    return { fromMs, toMs };
   }
 
   async coverage(grant: Grant, role: Role, range: TimeRange): Promise<StreamCoverage> {
@@ -90,21 +94,21 @@ export class Footage {
 
   async parts(grant: Grant, role: Role, range: TimeRange): Promise<FootagePart[]> {
     const within = this.#within(grant, range);
-    const plan = await this.#ring.plan({ stream: streamId(grant.camera, role), ...within });
-    return Promise.all(plan.files.map((file) => this.#part(grant, file)));
+    const files = await this.#ring.outline({ stream: streamId(grant.camera, role), ...within });
+    return Promise.all(files.map((file) => this.#part(grant, file)));
   }
 
-  async init(grant: Grant, role: Role, run: string): Promise<Uint8Array> {
-    this.#alive(grant);
-    const plan = await this.#ring.plan({ stream: streamId(grant.camera, role), ...grant.range });
-    const file = plan.files.find((one) => one.run === run);
-    if (file === undefined) throw overwritten();
-    return (await this.#initOf(file.initHash)).bytes.slice();
+  init(grant: Grant, role: Role, sha256: string): Promise<Uint8Array> {
+    return this.readInit(grant, { stream: streamId(grant.camera, role), initHash: sha256 });
   }
 
-  async segment(grant: Grant, role: Role, seq: number): Promise<Uint8Array> {
-    const stream = streamId(grant.camera, role);
-    return this.readBody(grant, { stream, seq, offset: 0, length: Number.MAX_SAFE_INTEGER });
+  segment(
+    grant: Grant,
+    role: Role,
+    seq: number,
+    part: { offset: number; length: number } = { offset: 0, length: Number.MAX_SAFE_INTEGER },
+  ): Promise<Uint8Array> {
+    return this.readBody(grant, { stream: streamId(grant.camera, role), seq, ...part });
   }
 
   async readInit(grant: Grant, ask: { stream: string; initHash: string }): Promise<Uint8Array> {
@@ -125,18 +129,10 @@ export class Footage {
     return bytes;
   }
 
-  async #part(grant: Grant, file: PlannedFile): Promise<FootagePart> {
-    const { codec, width, height } = await this.#initOf(file.initHash);
-    const inside = file.segments.filter((s) => s.startMs >= grant.range.fromMs && s.endMs <= grant.range.toMs);
-    const first = inside[0];
-    return {
-      run: file.run,
-      codec,
-      width,
-      height,
-      zeroMs: first === undefined ? file.startMs : first.startMs - first.record.decodeTicks / 90,
-      segments: inside.map((s) => ({ seq: s.seq, fromMs: s.startMs, toMs: s.endMs, bytes: s.bytes })),
-    };
+  async #part(grant: Grant, { run, initHash, initBytes, zeroMs, segments }: OutlinedFile): Promise<FootagePart> {
+    const { codec, width, height } = await this.#initOf(initHash);
+    const inside = segments.filter((s) => s.fromMs >= grant.range.fromMs && s.toMs <= grant.range.toMs);
+    return { run, codec, width, height, zeroMs, init: { sha256: initHash, bytes: initBytes }, segments: inside };
   }
 
   async #initOf(hash: string): Promise<InitFacts> {

@@ -36,10 +36,13 @@ export class Reader {
     }
     const fd = this.#open(ask.stream, ask.seq, row);
     try {
-      if (!this.#checked.has(row.id)) this.#check(ask.stream, ask.seq, row, fd);
       const bytes = row.body_bytes ?? 0;
       const from = Math.min(Math.max(0, ask.offset), bytes);
-      return this.#core.io.read(fd, row.init_bytes + from, Math.max(0, Math.min(ask.length, bytes - from)));
+      const at = row.init_bytes + from;
+      const length = Math.max(0, Math.min(ask.length, bytes - from));
+      if (this.#checked.has(row.id)) return this.#core.io.read(fd, at, length);
+      // Copied out: what goes to another thread owns its memory.
+      return this.#check(ask.stream, ask.seq, row, fd).slice(at, at + length);
     } finally {
       this.#core.io.close(fd);
     }
@@ -65,7 +68,7 @@ export class Reader {
     }
   }
 
-  #check(stream: string, seq: number, row: SegmentDetail, fd: number): void {
+  #check(stream: string, seq: number, row: SegmentDetail, fd: number): Uint8Array {
     const size = row.init_bytes + (row.body_bytes ?? 0);
     const data = this.#core.io.read(fd, 0, size);
     const init = createHash('sha256').update(data.subarray(0, row.init_bytes)).digest();
@@ -77,6 +80,7 @@ export class Reader {
     }
     this.#checked.add(row.id);
     if (this.#checked.size > REMEMBER) this.#checked.delete(this.#checked.values().next().value!);
+    return data;
   }
 }
 

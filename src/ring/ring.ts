@@ -6,7 +6,7 @@ import type { TimeRange } from '../contract/primitives.js';
 import type { Fragment, GapReason, RunStart } from '../media/stream.js';
 import { RingCheck, wrongHead, type CheckLevel } from './check.js';
 import { anchorOf, checkpointsAfter, makeCheckpoint, newestCheckpoint } from './checkpoints.js';
-import { planFiles } from './clip-plan.js';
+import { outlineFiles, planFiles } from './clip-plan.js';
 import { ClockWatch } from './clock-watch.js';
 import { Core } from './core.js';
 import { coverage, openPart } from './coverage.js';
@@ -36,6 +36,7 @@ import type {
   RingOptions,
   RingStatus,
   TimelineEntry,
+  OutlinedFile,
 } from './types.js';
 
 /** fdatasync at this age, so that with a tick every 250 ms nothing waits longer than 1 s. */
@@ -190,6 +191,14 @@ export class Ring implements RecorderHost {
       const { gaps } = this.coverage(stream, range.fromMs, range.toMs);
       const rebuilding = this.#maintenance?.rebuildShare !== null;
       return { stream, disk: core.diskId, ...range, files, gaps, open, rebuilding };
+    });
+  }
+
+  /** The files that a range makes, without their proof. */
+  outline(stream: string, fromMs: number, toMs: number): OutlinedFile[] {
+    return this.#read((core) => {
+      const row = core.tables.stream(checkStream(stream));
+      return row === undefined ? [] : outlineFiles(core.tables, row, fromMs, toMs);
     });
   }
 

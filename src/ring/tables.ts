@@ -171,6 +171,20 @@ export class Tables {
     return rows.filter((row) => endMs(row) > fromMs);
   }
 
+  /** Closed rows of a stream that overlap [from, to) with their texts, in order of recording. */
+  closedIn(stream: StreamRow, fromMs: number, toMs: number): SegmentDetail[] {
+    return (
+      this.sql
+        .all<SegmentDetail>(
+          `${DETAIL} where s.stream_id = :stream and s.start_ms > :after and s.start_ms < :to and s.state = 1`,
+          { stream: stream.id, after: fromMs - stream.longest_ms - 1, to: toMs },
+        )
+        .filter((row) => endMs(row) > fromMs)
+        // After a step of the clock a later segment may carry an earlier time.
+        .sort((a, b) => a.id - b.id)
+    );
+  }
+
   /** Ids of the closed and damaged rows of a stream that overlap [from, to). */
   idsIn(stream: StreamRow, fromMs: number, toMs: number): number[] {
     return this.sql
@@ -180,10 +194,6 @@ export class Tables {
         { stream: stream.id, after: fromMs - stream.longest_ms - 1, to: toMs },
       )
       .flatMap((row) => (endMs(row) > fromMs ? [row.id] : []));
-  }
-
-  details(ids: readonly number[]): SegmentDetail[] {
-    return ids.flatMap((id) => this.detail(id) ?? []);
   }
 
   /** Closed and damaged rows of a stream from an id on, oldest first. */

@@ -100,6 +100,16 @@ export interface PlannedFile {
   anchor?: Anchor;
 }
 
+/** What a file that plays is made of, without its proof. */
+export interface OutlinedFile {
+  run: string;
+  initHash: string;
+  initBytes: number;
+  /** Wall clock of decode time 0 of the run, ms since 1970. */
+  zeroMs: number;
+  segments: { seq: number; fromMs: number; toMs: number; bytes: number }[];
+}
+
 export interface ClipPlan {
   stream: string;
   /** Identity of the recording disk. */

@@ -87,7 +87,11 @@ function operation(route: Route, schemas: Schemas): Json {
     // What the gate is asked before this shows anything.
     ...(route.access === null ? {} : { 'x-access': route.access }),
     ...(route.access === null || !route.omitDenied ? {} : { 'x-denied': 'omitted' }),
-    parameters: [...pathParameters(route.path), ...queryParameters(route.query, schemas)],
+    parameters: [
+      ...pathParameters(route.path),
+      ...queryParameters(route.query, schemas),
+      ...(route.ranges === true ? RANGE_HEADERS : []),
+    ],
     ...(route.body === undefined
       ? {}
       : { requestBody: { required: true, content: jsonContent(schemas.of(route.body, 'input')) } }),
@@ -98,11 +102,27 @@ function operation(route: Route, schemas: Schemas): Json {
           ? {}
           : { content: { [route.response.type]: { schema: responseSchema(route, schemas) } } }),
       },
+      ...(route.ranges === true ? rangeResponses(route) : {}),
       default: {
         description: 'What went wrong and what to do.',
         content: { 'application/problem+json': { schema: schemas.of(http.problem, 'output') } },
       },
     },
+  };
+}
+
+const RANGE_HEADERS: Json[] = ['Range', 'If-Range'].map((name) => ({
+  name,
+  in: 'header',
+  required: false,
+  schema: { type: 'string' },
+}));
+
+function rangeResponses(route: Route): Json {
+  const content = { [route.response.type]: { schema: { type: 'string', format: 'binary' } } };
+  return {
+    206: { description: 'The part that was asked for.', content },
+    416: { description: 'The file has no such part.' },
   };
 }
 

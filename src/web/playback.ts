@@ -1,4 +1,4 @@
-import { errorCode, BluelightError } from '../base/errors.js';
+import { errorCode } from '../base/errors.js';
 import type { StreamCoverage } from '../contract/coverage.js';
 import type { Grant } from '../contract/grant.js';
 import type { StreamMessage } from '../contract/http.js';
@@ -75,14 +75,12 @@ export async function* playbackFrames(
   range: TimeRange,
 ): AsyncGenerator<Uint8Array> {
   const [parts, coverage] = await Promise.all([source.parts(grant, role, range), source.coverage(grant, role, range)]);
-  let run = '';
   for (const step of planPlayback(parts, coverage.gaps, range)) {
     if (step.do === 'gap') {
       yield message({ type: 'gap', fromMs: step.fromMs, toMs: step.toMs, reason: step.reason });
     } else if (step.do === 'run') {
-      run = step.part.run;
       yield message(runMessageOf(step.part));
-      yield frame(FRAME.init, await source.init(grant, role, run));
+      yield frame(FRAME.init, await source.init(grant, role, step.part.init.sha256));
     } else {
       const bytes = await segmentOrNull(source, grant, role, step.seq);
       yield bytes === null
@@ -99,65 +97,5 @@ async function segmentOrNull(source: FootagePort, grant: Grant, role: Role, seq:
   } catch (error) {
     if (errorCode(error) === 'NO_COVERAGE') return null;
     throw error;
-  }
-}
-
-export interface ExportFile {
-  bytes: number;
-  fromMs: number;
-  toMs: number;
-  chunks: AsyncGenerator<Uint8Array>;
-}
-
-/**
- * One run of a range as one MP4 file: the init and the verbatim fragments of whole segments.
- * `NO_COVERAGE` if nothing is recorded, `SEVERAL_FILES` if the recording restarted and `run` does not choose.
- */
-export async function exportFile(
-  source: FootagePort,
-  grant: Grant,
-  role: Role,
-  range: TimeRange,
-  run: string | undefined,
-): Promise<ExportFile> {
-  const all = await source.parts(grant, role, range);
-  const parts = run === undefined ? all : all.filter((part) => part.run === run);
-  const part = parts[0];
-  const first = part?.segments[0];
-  const last = part?.segments.at(-1);
-  if (part === undefined || first === undefined || last === undefined) {
-    throw new BluelightError('NO_COVERAGE', 'Nothing is recorded in this range.', {
-      fix: 'Choose a range where the timeline shows footage.',
-    });
-  }
-  if (parts.length > 1) {
-    throw new BluelightError('SEVERAL_FILES', `The recording restarted in this range: it is ${parts.length} files.`, {
-      fix: 'Ask /recordings for its parts and export each by its from, to and run.',
-    });
-  }
-  const init = await source.init(grant, role, part.run);
-  return {
-    bytes: part.segments.reduce((sum, segment) => sum + segment.bytes, init.length),
-    fromMs: first.fromMs,
-    toMs: last.toMs,
-    chunks: exportChunks(source, grant, role, part, init),
-  };
-}
-
-async function* exportChunks(
-  source: FootagePort,
-  grant: Grant,
-  role: Role,
-  part: FootagePart,
-  init: Uint8Array,
-): AsyncGenerator<Uint8Array> {
-  yield init;
-  for (const segment of part.segments) {
-    const bytes = await source.segment(grant, role, segment.seq);
-    // An open segment may have grown since; what was promised ends at a fragment all the same.
-    if (bytes.length < segment.bytes) {
-      throw new BluelightError('NO_COVERAGE', `Segment ${segment.seq} became shorter while it was being read.`);
-    }
-    yield bytes.subarray(0, segment.bytes);
   }
 }

@@ -163,18 +163,19 @@ export interface FootagePart {
   height: number;
   /** Wall clock of decode time 0 of the run, ms since 1970. */
   zeroMs: number;
+  init: { sha256: string; bytes: number };
   segments: { seq: number; fromMs: number; toMs: number; bytes: number }[];
 }
 
 /** Reads the ring. Everything takes the grant and gives nothing outside of its camera and range. */
 export interface FootagePort {
   coverage(grant: Grant, role: Role, range: TimeRange): Promise<StreamCoverage>;
-  /** What the range is rounded out to; `bytes` of segments without the init. Open segments with their synced part. */
+  /** What the range is rounded out to, closed segments only: nothing of them changes. `bytes` without the init. */
   parts(grant: Grant, role: Role, range: TimeRange): Promise<FootagePart[]>;
-  /** `ftyp` + `moov` of a run. */
-  init(grant: Grant, role: Role, run: string): Promise<Uint8Array>;
-  /** The fragments of a segment, verbatim. Rejects with `NO_COVERAGE` if it was overwritten meanwhile. */
-  segment(grant: Grant, role: Role, seq: number): Promise<Uint8Array>;
+  /** `ftyp` + `moov` of a part. */
+  init(grant: Grant, role: Role, sha256: string): Promise<Uint8Array>;
+  /** The fragments of a segment, verbatim, or a part of them. Rejects with `NO_COVERAGE` if it was overwritten meanwhile. */
+  segment(grant: Grant, role: Role, seq: number, part?: { offset: number; length: number }): Promise<Uint8Array>;
 }
 
 /** Single pictures. */
@@ -228,12 +229,17 @@ export interface ClipsPort {
   manifest(grant: Grant, id: string): Promise<SignedManifest | null>;
   /** What came after the manifest. */
   anchor(grant: Grant, id: string): Promise<Anchor | null>;
-  /** The file itself. */
+  /** The file itself; `chunks` reads from one byte up to another, once. */
   open(
     grant: Grant,
     id: string,
     by: Asker,
-  ): Promise<{ name: string; bytes: number; chunks: AsyncGenerator<Uint8Array> }>;
+  ): Promise<{
+    name: string;
+    bytes: number;
+    sha256: string;
+    chunks(from: number, to: number): AsyncGenerator<Uint8Array>;
+  }>;
   /** Waiting and running uploads, in the order in which they will be sent. */
   queue(): Promise<QueueBody>;
 }

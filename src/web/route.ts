@@ -34,6 +34,9 @@ export interface Call<Q = unknown, B = unknown> {
   remote: string;
   /** Cuts a transfer in the middle, with what the kernel has not sent yet. */
   cut: () => void;
+  header(name: string): string | undefined;
+  /** Only what the answer would be is asked (HEAD). */
+  head: boolean;
   /** Aborts when the client is gone or the session is over. */
   signal: AbortSignal;
 }
@@ -105,6 +108,8 @@ interface Common {
   query?: z.ZodType;
   body?: z.ZodType;
   response: ResponseDoc;
+  /** A file of which parts can be asked for: `Range`, `If-Range`, 206 and 416. */
+  ranges?: true;
 }
 
 export interface PlainRoute extends Common {

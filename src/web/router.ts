@@ -116,6 +116,8 @@ async function handle(services: Services, route: Route, c: Ctx): Promise<Respons
     body: route.body === undefined ? undefined : parse(route.body, await readJson(c), 'body'),
     remote: c.env.incoming.socket.remoteAddress ?? 'socket',
     cut: () => cut(services, c.env.outgoing?.socket),
+    header: (name) => c.req.header(name),
+    head: c.req.method === 'HEAD',
     signal: AbortSignal.any(signals),
   };
   if (route.access === null) {

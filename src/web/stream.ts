@@ -51,10 +51,11 @@ export function streamed(
   grant: Grant,
   source: AsyncGenerator<Uint8Array>,
   headers: Record<string, string>,
+  status: 200 | 206 = 200,
 ): Response {
   const signal = AbortSignal.any([grant.signal, call.signal]);
   const body = streamBody(source, { signal, cut: call.cut, log: services.log });
-  return new Response(body, { headers: { 'cache-control': 'no-store', ...headers } });
+  return new Response(body, { status, headers: { 'cache-control': 'no-store', ...headers } });
 }
 
 /** `name` is of our own making: letters, digits and dashes. */
@@ -77,7 +78,7 @@ export async function* told(
     }
     whole = true;
   } finally {
-    const why = whole ? 'the whole file was taken' : 'the transfer ended early';
+    const why = whole ? 'all that was asked for was taken' : 'the transfer ended early';
     await services.ports.finished(grant, { outcome: whole ? 'done' : 'failed', bytes, why });
   }
 }

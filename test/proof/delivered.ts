@@ -80,17 +80,23 @@ export class EvidenceBox {
     this.rig.remove();
   }
 
-  #options(): PrepareOptions {
+  get footage(): Footage {
     const { ring, clock } = this.rig;
-    const footage = new Footage(
+    return new Footage(
       {
         coverage: async ({ stream, fromMs, toMs }) => ring.coverage(stream, fromMs, toMs),
         plan: async ({ stream, fromMs, toMs }) => ring.plan(stream, fromMs, toMs),
+        outline: async ({ stream, fromMs, toMs }) => ring.outline(stream, fromMs, toMs),
         readInit: async (hash) => ring.readInit(hash),
         read: async (ask) => ring.read(ask),
       },
       clock,
     );
+  }
+
+  #options(): PrepareOptions {
+    const { rig, footage } = this;
+    const { clock } = rig;
     const grant = { kind: 'clip', signal: new AbortController().signal, expiresAtMono: Infinity };
     return {
       clock,

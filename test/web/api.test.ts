@@ -107,13 +107,24 @@ test('every route that shows footage asks the gate for its kind before it answer
     '/live live',
     '/motion motion',
     '/playback playback',
+    '/playback.m3u8 playback',
+    '/playback.mp4 playback',
     '/queue timeline',
     '/recordings export',
     '/timeline timeline',
   ]);
   const now = Date.now();
   const range = `camera=front&from=${toUtc(now - 600_000)}&to=${toUtc(now - 590_000)}`;
-  for (const path of ['/timeline', '/coverage', '/recordings', '/playback', '/export.mp4']) {
+  const paths = [
+    '/timeline',
+    '/coverage',
+    '/recordings',
+    '/playback',
+    '/playback.m3u8',
+    '/playback.mp4',
+    '/export.mp4',
+  ];
+  for (const path of paths) {
     box.asked.length = 0;
     const answer = await ask({ port }, 'GET', `/api/v1${path}?${range}`, { headers: auth });
     expect(`${path} ${answer.status}`).toBe(`${path} 200`);

@@ -334,11 +334,13 @@ export class FakeBox implements WebPorts {
         }
         const { codec, width, height } = cam[role];
         const run = RUN.slice(0, -1) + String(i);
-        return segments.length === 0 ? [] : [{ run, codec, width, height, zeroMs: span.fromMs, segments }];
+        const init = { sha256: '0'.repeat(64), bytes: cam[role].init.length };
+        return segments.length === 0 ? [] : [{ run, codec, width, height, zeroMs: span.fromMs, init, segments }];
       });
     },
     init: async (grant, role) => this.#cam(grant.camera)[role].init,
-    segment: async (grant, role, seq) => segmentBytes(this.#cam(grant.camera)[role], seq % 1_000_000),
+    segment: async (grant, role, seq, part = { offset: 0, length: Infinity }) =>
+      segmentBytes(this.#cam(grant.camera)[role], seq % 1_000_000).slice(part.offset, part.offset + part.length),
   };
 
   live: WebPorts['live'] = {
@@ -416,12 +418,12 @@ export class FakeBox implements WebPorts {
     manifest: async () => null,
     anchor: async () => null,
     open: async (grant: Grant) => {
-      const chunks = async function* (loop: Loop) {
-        yield loop.init;
-        yield segmentBytes(loop, 0);
-      };
       const { main } = this.#cam(grant.camera);
-      return { name: 'clip.mp4', bytes: main.init.length + segmentBytes(main, 0).length, chunks: chunks(main) };
+      const file = Buffer.concat([main.init, segmentBytes(main, 0)]);
+      const chunks = async function* (from: number, to: number) {
+        yield file.subarray(from, to);
+      };
+      return { name: 'clip.mp4', bytes: file.length, sha256: '1'.repeat(64), chunks };
     },
     queue: async () => ({
       clips: this.clipList.filter((clip) => clip.state === 'queued' || clip.state === 'uploading'),

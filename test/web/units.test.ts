@@ -283,6 +283,7 @@ describe('playback', () => {
     width: 1,
     height: 1,
     zeroMs: 0,
+    init: { sha256: '0'.repeat(64), bytes: 1 },
     segments: segments.map(([fromMs, toMs]) => ({ seq: fromMs, fromMs, toMs, bytes: 1 })),
   });
 

@@ -3,9 +3,10 @@ import { clip, signedManifest, type Clip } from '../../contract/clip.js';
 import { anchor } from '../../contract/evidence.js';
 import { clipsBody, makeClipBody } from '../../contract/http.js';
 import { canonical } from '../../proof/canonical.js';
+import { rangedFile } from '../byte-range.js';
 import { clipParam } from '../params.js';
 import { footage, json, rangeOf, type Call, type Services, type Target } from '../route.js';
-import { download, streamed, told } from '../stream.js';
+import { download } from '../stream.js';
 import { clipTargets } from '../targets.js';
 
 const JSON_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
@@ -89,14 +90,12 @@ export const clipRoutes = [
     auth: 'session',
     access: 'clip',
     response: { status: 200, type: 'video/mp4' },
+    ranges: true,
     targets: clipTarget,
     async handler(services, call, grants) {
       const clip = await services.ports.clips.open(grants.one(), clipParam(call), call);
-      return streamed(services, call, grants.one(), told(services, grants.one(), clip.chunks), {
-        ...download(clip.name),
-        'content-type': 'video/mp4',
-        'content-length': String(clip.bytes),
-      });
+      const file = { ...clip, etag: `"${clip.sha256}"` };
+      return rangedFile(services, call, grants.one(), file, { ...download(clip.name), 'content-type': 'video/mp4' });
     },
   }),
 ];

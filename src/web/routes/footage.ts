@@ -15,7 +15,10 @@ import {
 import { streamCoverage } from '../../contract/coverage.js';
 import { toUtc } from '../../contract/primitives.js';
 import { watchLive } from '../live.js';
-import { exportFile, playbackFrames, PLAYBACK_TYPE } from '../playback.js';
+import { rangedFile } from '../byte-range.js';
+import { fileOf, footageFile } from '../footage-file.js';
+import { HLS_TYPE, playlist } from '../hls.js';
+import { playbackFrames, PLAYBACK_TYPE } from '../playback.js';
 import type { FootagePart } from '../ports.js';
 import { footage, rangeOf, type Call, type Target } from '../route.js';
 import { download, streamed, told } from '../stream.js';
@@ -117,22 +120,63 @@ const pictureRoutes = [
   }),
   footage({
     method: 'GET',
+    path: '/playback.m3u8',
+    summary: 'Footage of a range for a player of HLS (RFC 8216): byte ranges of /playback.mp4, so that it can scrub.',
+    auth: 'session',
+    access: 'playback',
+    query: rangeQuery,
+    response: { status: 200, type: HLS_TYPE },
+    targets: asked,
+    async handler({ ports }, { query }, grants) {
+      const { camera, role } = query;
+      const grant = grants.one();
+      const [parts, coverage] = await Promise.all([
+        ports.footage.parts(grant, role, rangeOf(query)),
+        ports.footage.coverage(grant, role, rangeOf(query)),
+      ]);
+      const files = parts
+        .filter((part) => part.segments.length > 0)
+        .map((part) => fileOf(ports.footage, grant, role, part));
+      const text = playlist(files, coverage.gaps, ({ part }) => {
+        const from = toUtc(part.segments[0]!.fromMs);
+        const to = toUtc(part.segments.at(-1)!.toMs);
+        return `playback.mp4?${new URLSearchParams({ camera, role, from, to, run: part.run }).toString()}`;
+      });
+      return new Response(text, { headers: { 'content-type': HLS_TYPE, 'cache-control': 'no-store' } });
+    },
+  }),
+  footage({
+    method: 'GET',
+    path: '/playback.mp4',
+    summary: 'One part of a playlist as an MP4 file, for players that ask for ranges of it.',
+    auth: 'session',
+    access: 'playback',
+    query: exportQuery,
+    response: { status: 200, type: 'video/mp4' },
+    ranges: true,
+    targets: asked,
+    async handler(services, call, grants) {
+      const { role, run } = call.query;
+      const file = await footageFile(services.ports.footage, grants.one(), role, rangeOf(call.query), run);
+      return rangedFile(services, call, grants.one(), file, { 'content-type': 'video/mp4' });
+    },
+  }),
+  footage({
+    method: 'GET',
     path: '/export.mp4',
     summary: 'Footage of a range as one MP4 file: byte for byte what the camera sent, in whole segments.',
     auth: 'session',
     access: 'export',
     query: exportQuery,
     response: { status: 200, type: 'video/mp4' },
+    ranges: true,
     targets: asked,
     async handler(services, call, grants) {
       const { camera, role, run } = call.query;
-      const grant = grants.one();
-      const file = await exportFile(services.ports.footage, grant, role, rangeOf(call.query), run);
-      return streamed(services, call, grant, told(services, grant, file.chunks), {
-        ...download(`${camera}-${role}-${stamp(file.fromMs)}-${stamp(file.toMs)}.mp4`),
-        'content-type': 'video/mp4',
-        'content-length': String(file.bytes),
-      });
+      const file = await footageFile(services.ports.footage, grants.one(), role, rangeOf(call.query), run);
+      const { segments } = file.part;
+      const name = `${camera}-${role}-${stamp(segments[0]!.fromMs)}-${stamp(segments.at(-1)!.toMs)}.mp4`;
+      return rangedFile(services, call, grants.one(), file, { ...download(name), 'content-type': 'video/mp4' });
     },
   }),
   footage({
