@@ -30,7 +30,7 @@ export class EvidenceBox {
   readonly rig: Rig;
   readonly startMs: number;
 
-  constructor(options: { segmentMs?: number } = {}) {
+  constructor(options: { segmentMs?: number; directory?: string } = {}) {
     this.rig = new Rig({ signer: this.signer, ...options }).open();
     this.startMs = this.rig.clock.wall;
     this.rig.begin('door.main');

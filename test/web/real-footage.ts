@@ -27,6 +27,8 @@ export interface FootageServer {
   running: Running;
   /** Plain HTTP to the agent's Unix socket, for players that know no certificates of ours. */
   base: string;
+  /** A bare page there with a `<video>`. */
+  page: string;
   stop(): Promise<void>;
 }
 
@@ -36,6 +38,8 @@ export async function serveFootage(footage: Footage): Promise<FootageServer> {
   const running = await startWeb(box);
   const proxy = createServer((incoming, outgoing) => {
     const { method, url, headers } = incoming;
+    // For a browser: the player and the film must come from one place.
+    if (url === '/') return void outgoing.setHeader('content-type', 'text/html').end('<video muted></video>');
     const inner = request({ socketPath: running.socket, method, path: url, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(outgoing);
@@ -45,10 +49,12 @@ export async function serveFootage(footage: Footage): Promise<FootageServer> {
     inner.end();
   });
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const page = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/`;
   return {
     box,
     running,
-    base: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/api/v1`,
+    page,
+    base: `${page}api/v1`,
     async stop() {
       proxy.closeAllConnections();
       await new Promise((resolve) => proxy.close(resolve));
