@@ -19,7 +19,7 @@ export interface ExitPorts extends ReceiptPorts {
   centerId(): string | null;
   /**
    * Clears what the broker keeps for this box and drops the connection. Best effort within its own deadline: leaving
-   * must not wait for a network. False: the broker was not reached; it is cleared when it is.
+   * must not wait for a network. False: the broker was not reached, and keeps the last known state.
    */
   leaveCenter(): Promise<boolean>;
   /** Forgets the center's key and the claim. */
