@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { openState } from './agent-state.js';
 import { auditDesk } from './audit-desk.js';
 import { systemClock, type Clock } from './base/clock.js';
@@ -137,7 +136,8 @@ async function compose(base: Base): Promise<Agent> {
   const reading = boxReading();
   const gate = await Gate.open({
     tables: store,
-    readPolicyFile: () => readIfThere(settings['policy.file']),
+    // Not from here: the main thread touches no disk.
+    readPolicyFile: () => store.files.read(settings['policy.file']),
     clockTrusted: () => reading().clock.trusted,
     clock,
     log,
@@ -308,14 +308,5 @@ async function compose(base: Base): Promise<Agent> {
     const hung = await closing.run();
     log.info({ hung }, 'the agent has stopped');
     return hung;
-  }
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
   }
 }

@@ -1,5 +1,4 @@
 import { hostname, networkInterfaces } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AgentState } from './agent-state.js';
 import type { Clock } from './base/clock.js';
@@ -13,7 +12,7 @@ import type { OwnerDesk } from './owner-desk.js';
 import { identityDesk } from './identity-desk.js';
 import { PageTls } from './page-tls.js';
 import type { Recording } from './recording.js';
-import type { Settings } from './settings/table.js';
+import { socketPath, type Settings } from './settings/table.js';
 import { webPorts, type WebPortsOptions } from './web-ports.js';
 import { isNeighbour } from './web/neighbours.js';
 import { createWeb } from './web/server.js';
@@ -74,7 +73,7 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
   closing.add('the page', () => web.close());
   tls.start((certificate) => web.setCertificate(certificate));
   closing.add('the certificate of the page', () => tls.stop());
-  const socket = join(settings['state_dir'], 'agent.sock');
+  const socket = socketPath(settings);
   await web.listenSocket(socket);
   const port = await web.listen();
   return { page: `https://localhost:${port}/`, socket, loginCode: (await logins.firstCode()) ?? undefined };

@@ -46,8 +46,6 @@ export interface Recording {
   keep(cameras: ReadonlySet<string>): void;
 }
 
-/** Bytes of fragments that may wait for the disk: half a minute of four cameras. */
-const QUEUE_BYTES = 96 * 1024 * 1024;
 /** A hung disk must not hang its caller for longer. */
 const DISK_DEADLINE_MS = 5_000;
 export const EXPECTED_DISK = 'ring.disk';
@@ -151,6 +149,6 @@ function mediaData(settings: Settings, ring: MessageChannel['port1']): MediaData
     cadence: settings['motion.enabled'] ? settings['motion.cadence'] : undefined,
     merge: settings['motion.camera_events'],
     engine: settings['cameras.engine'],
-    queueBytes: QUEUE_BYTES,
+    queueBytes: settings['recording.queue'],
   };
 }

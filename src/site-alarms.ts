@@ -60,7 +60,8 @@ export class SiteAlarms {
   start(): void {
     this.#stop = this.#o.clock.every(TICK_MS, () => {
       this.#settle();
-      return this.#send();
+      // Not waited for: it may hang with the system disk, and that is the next alarm.
+      this.#o.background(this.#send());
     });
   }
 

@@ -27,6 +27,8 @@ export interface AgentReady {
 
 export interface SiteOptions {
   dir: string;
+  /** Default: in `dir`. */
+  stateDir?: string;
   cameras: number;
   /** Of the first virtual camera; the others follow. */
   address?: string;
@@ -88,6 +90,10 @@ export class Site {
     return this.cameras.ready;
   }
 
+  get socketPath(): string {
+    return join(this.dir, 'agent.sock');
+  }
+
   writeConfig(): void {
     const tables: Record<string, Record<string, unknown>> = {
       recording: {
@@ -106,7 +112,8 @@ export class Site {
     for (const [table, values] of Object.entries(this.#options.settings ?? {})) {
       tables[table] = { ...tables[table], ...values };
     }
-    const lines = [`state_dir = ${JSON.stringify(join(this.dir, 'state'))}`];
+    const state = this.#options.stateDir ?? join(this.dir, 'state');
+    const lines = [`state_dir = ${JSON.stringify(state)}`, `socket = ${JSON.stringify(this.socketPath)}`];
     for (const [table, values] of Object.entries(tables)) {
       lines.push(
         '',

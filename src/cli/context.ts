@@ -1,10 +1,9 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock, type Clock } from '../base/clock.js';
 import { BluelightError, toErrorData } from '../base/errors.js';
 import { systemProcesses, type Processes } from '../base/processes.js';
 import { loadSettings } from '../settings/load.js';
-import type { Settings } from '../settings/table.js';
+import { socketPath, type Settings } from '../settings/table.js';
 import { connectAgent, type Agent } from './agent.js';
 import { printTable } from './output.js';
 
@@ -57,7 +56,7 @@ export function contextOf(command: Command): Context {
     processes: systemProcesses(clock),
     json,
     settings,
-    agent: () => connectAgent(options.socket ?? join(settings()['state_dir'], 'agent.sock')),
+    agent: () => connectAgent(options.socket ?? socketPath(settings())),
     show(data, human) {
       if (json) process.stdout.write(JSON.stringify(data, null, 2) + '\n');
       else human();

@@ -39,7 +39,7 @@ export interface DisksReading {
 
 /** A thread that did not say a word for so long after the start hangs. */
 const FIRST_WORD_S = 8;
-const SILENT_MS = 3_000;
+const SILENT_MS = 2_500;
 const STORAGE = 'tns1:Device/HardwareFailure/StorageFailure';
 
 /** What is wrong with the disks of the box, each with what to do. */

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/errors.js';
 import type { StateReading } from './disk-faults.js';
 
-const ASK_MS = 4_000;
+const ASK_MS = 3_000;
 
 /** Asks the store again and again to write something small, so that a disk that hangs or fails is known at once. */
 export class StateWatch {

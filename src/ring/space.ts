@@ -96,6 +96,8 @@ export class Space {
     if (short > 0) this.#evict(short + this.#slack(limits) / 2, limits, trustedMs);
     else if (ageDue) this.#evict(0, limits, trustedMs);
     if (this.#short(limits, this.#slack(limits) / 4) <= 0) this.nothingLeft = false;
+    // More room than eviction makes: the floors need not be shrunk any more.
+    if (this.#short(limits, this.#slack(limits) * 2) <= 0) this.floorShare = 1;
     this.#parts.ballast.ensure(this.#freeBytes - this.#writtenSinceSample - limits.reserveBytes / 2);
   }
 

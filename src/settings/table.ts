@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { duration, linksSetting, size } from './links.js';
 
@@ -36,6 +37,11 @@ export const SETTINGS = {
     '/var/lib/bluelight',
     'Where the box keeps its key, its database and its socket; losing it makes this a new box.',
   ),
+  socket: setting(
+    z.string({ error: 'a path such as "/run/bluelight/agent.sock", or ""' }),
+    '',
+    'Where the programs of this box reach the agent; empty means agent.sock in state_dir. On a disk that may be taken out it would hold that disk.',
+  ),
   'log.level': setting(
     z.enum(['debug', 'info', 'warn', 'error']),
     'info',
@@ -66,6 +72,12 @@ export const SETTINGS = {
   'recording.segment': setting(duration, '10s', 'Length of a segment; longer ones round clips out further.', {
     unit: 'ms',
   }),
+  'recording.queue': setting(
+    size,
+    '96MB',
+    'So much footage waits in memory while the disk takes none; what does not fit becomes a gap with its reason.',
+    { unit: 'bytes' },
+  ),
   'recording.checkpoint': setting(
     duration,
     '5m',
@@ -167,3 +179,8 @@ export const SETTINGS = {
 
 export type SettingKey = keyof typeof SETTINGS;
 export type Settings = { readonly [K in SettingKey]: z.output<(typeof SETTINGS)[K]['decode']> };
+
+/** Where the agent listens for the programs of this box. */
+export function socketPath(settings: Settings): string {
+  return settings.socket === '' ? join(settings.state_dir, 'agent.sock') : settings.socket;
+}

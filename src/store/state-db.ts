@@ -1,5 +1,6 @@
-import { dirname } from 'node:path';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { BluelightError, errorCode } from '../base/errors.js';
 import { auditHeadKey, auditTable } from './audit.js';
@@ -27,9 +28,17 @@ export interface StateDbOptions {
   path: string;
   /** Bound of the outbox. */
   outboxBytes?: number;
+  /** Only this state (`StateDb.id`), which must be there already; any, or a new one, when absent. */
+  expect?: string;
+  /**
+   * Nobody else opens the file meanwhile. SQLite then does without shared memory, which is a mapped file: touching one
+   * on a disk that is gone would end the process.
+   */
+  alone?: boolean;
 }
 
 const OUTBOX_BYTES = 64 * 1024 * 1024;
+const ID = 'state.id';
 
 function tables(sql: Sql, seal: Seal, auditKey: Uint8Array, dir: string, outboxBytes: number) {
   const audit = auditTable(sql, auditKey);
@@ -66,20 +75,24 @@ export type Tables = ReturnType<typeof tables>;
 /** state.db, synchronous: for the store thread and for tests. Everything is on disk when a function returns. */
 export class StateDb {
   readonly tables: Tables;
+  /** Tells this state from that of any other box. */
+  readonly id: string;
   readonly #db: Database.Database;
 
-  /** @throws BluelightError STATE_DB_CORRUPT | STATE_DB_NEWER | STATE_DB_FOREIGN | STATE_DB_UNREADABLE */
+  /** @throws BluelightError STATE_DB_CORRUPT | STATE_DB_NEWER | STATE_DB_FOREIGN | STATE_DB_UNREADABLE | STATE_DISK_WRONG */
   constructor(options: StateDbOptions) {
     const dir = dirname(options.path);
     try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
-      this.#db = openDatabase(options.path);
+      if (options.expect === undefined) mkdirSync(dir, { recursive: true, mode: 0o700 });
+      this.#db = openDatabase(options);
     } catch (error) {
       throw explain(options.path, error);
     }
+    const sql = new Sql(this.#db);
+    this.id = options.expect ?? identify(kvTable(sql));
     const key = sealKey(dir);
     const outboxBytes = options.outboxBytes ?? OUTBOX_BYTES;
-    this.tables = tables(new Sql(this.#db), sealWith(key), auditHeadKey(key), dir, outboxBytes);
+    this.tables = tables(sql, sealWith(key), auditHeadKey(key), dir, outboxBytes);
   }
 
   close(): void {
@@ -87,10 +100,21 @@ export class StateDb {
   }
 }
 
+function identify(kv: ReturnType<typeof kvTable>): string {
+  const known = kv.get(ID);
+  if (typeof known === 'string') return known;
+  const id = randomUUID();
+  kv.put({ key: ID, value: id });
+  return id;
+}
+
 /** WAL for readers beside the writer; FULL, because in WAL the built-in default (NORMAL) loses acknowledged commits. */
-function openDatabase(path: string): Database.Database {
-  const db = new Database(path);
+function openDatabase({ path, expect, alone }: StateDbOptions): Database.Database {
+  const db = new Database(path, { fileMustExist: expect !== undefined });
   try {
+    if (alone === true) db.pragma('locking_mode = EXCLUSIVE');
+    // Before anything is written: it may be the disk of another box.
+    if (expect !== undefined) refuseOther(db, expect);
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
@@ -104,6 +128,14 @@ function openDatabase(path: string): Database.Database {
     db.close();
     throw error;
   }
+}
+
+function refuseOther(db: Database.Database, expect: string): void {
+  if (kvTable(new Sql(db)).get(ID) === expect) return;
+  throw new BluelightError('STATE_DISK_WRONG', 'the disk with state_dir is that of another box', {
+    fix: 'put the right disk in, or restart the agent to make this another box',
+    retryable: true,
+  });
 }
 
 function explain(path: string, error: unknown): unknown {

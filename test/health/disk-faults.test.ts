@@ -86,7 +86,7 @@ describe('the watch over state.db', () => {
         }),
     );
     watch.start();
-    await clock.advance(4_000);
+    await clock.advance(3_000);
     expect(watch.reading).toEqual({ silentMs: 0, problem: null });
     await clock.advance(3_000);
     expect(watch.reading.silentMs).toBe(3_000);

@@ -16,7 +16,7 @@ describe.skipIf(!canCutPower())('on a disk that misbehaves', () => {
     work = mkdtempSync(join(tmpdir(), 'disk-'));
     disk = new LoopDisk(work, 64);
     disk.mount();
-    rig = new Rig({ ballastBytes: 4 << 20, limits: limits({ reserveBytes: 2e6 }) }, disk.directory);
+    rig = new Rig({ ballastBytes: 4 << 20, limits: limits({ reserveBytes: 2e6, floorMs: 600_000 }) }, disk.directory);
     rig.open();
     rig.ring.setProtections([]);
     rig.begin('a.main');
@@ -25,7 +25,7 @@ describe.skipIf(!canCutPower())('on a disk that misbehaves', () => {
 
   afterEach(() => {
     rig.ring.dropHandles();
-    disk.umount();
+    disk.remove();
     rmSync(work, { recursive: true, force: true });
   });
 
@@ -63,6 +63,7 @@ describe.skipIf(!canCutPower())('on a disk that misbehaves', () => {
     rmSync(foreign);
     rmSync(join(disk.directory, 'more'));
     resumesWithin(5);
+    expect(rig.ring.status().floorShare).toBe(1);
     expect(reasons('a.main')).toContain('disk_full');
     rig.end('a.main');
     rig.end('a.sub');
@@ -121,7 +122,7 @@ describe.skipIf(!canCutPower())('on a disk that misbehaves', () => {
     const stranger = new Rig({}, other.directory).open();
     stranger.ring.dropHandles();
     other.umount();
-    execFileSync('mount', ['-o', 'loop', join(otherWork, 'disk.img'), disk.directory]);
+    disk.mount(other.image);
     rig.record(4);
     expect(rig.ring.status().state).toBe('wrong');
     execFileSync('umount', [disk.directory]);
@@ -129,6 +130,7 @@ describe.skipIf(!canCutPower())('on a disk that misbehaves', () => {
     rig.record(8);
     expect(rig.ring.status().state).toBe('ok');
     expect(rig.ring.status().streams.find((s) => s.stream === 'a.main')).toMatchObject({ recording: true });
+    other.remove();
     rmSync(otherWork, { recursive: true, force: true });
   });
 });

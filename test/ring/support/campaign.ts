@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { buildSync } from 'esbuild';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,7 @@ export interface LastWord {
   written: Record<string, number>;
   committed: Record<string, number>;
   state: string;
+  problem: string | null;
   usedBytes: number;
   heads: Record<string, { seq: number; link: string }>;
 }
@@ -116,6 +117,8 @@ export class RingCampaign {
   inspect(directory: string, said: LastWord, allowLostMs: number): Round {
     const rig = new Rig({ limits: limits({ quotaBytes: this.quotaBytes }), bootId: `after-${this.#boots}` }, directory);
     const problems: string[] = [];
+    // With room for all, a ring that does not record has been hurt before it was struck.
+    if (said.state !== 'ok') problems.push(`it was ${said.state}: ${said.problem}`);
     rig.clock.wall = said.now + 5_000;
     rig.open();
     const closed = checkClosed(rig, STREAMS);
@@ -185,20 +188,29 @@ export async function killCampaign(options: {
 /** A small ext4 on a loop device that can lose its power. Needs root. */
 export class LoopDisk {
   readonly directory: string;
-  readonly #image: string;
-  #mounted = false;
+  readonly image: string;
+  readonly #place: string;
+  #placed = false;
 
   constructor(work: string, megabytes: number) {
-    this.#image = join(work, 'disk.img');
-    this.directory = join(work, 'mnt');
-    mkdirSync(this.directory);
-    execFileSync('truncate', ['-s', `${megabytes}M`, this.#image]);
-    execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', this.#image]);
+    this.image = join(work, 'disk.img');
+    this.#place = join(work, 'place');
+    this.directory = join(this.#place, 'mnt');
+    mkdirSync(this.directory, { recursive: true });
+    execFileSync('truncate', ['-s', `${megabytes}M`, this.image]);
+    execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', this.image]);
   }
 
-  mount(options = 'loop'): void {
-    execFileSync('mount', ['-o', options, this.#image, this.directory]);
-    this.#mounted = true;
+  /** @param image another disk in the place of this one */
+  mount(image = this.image): void {
+    // Whoever makes a mount namespace meanwhile (`ip netns exec`) gets a copy of every mount, which keeps the disk in
+    // use after ours is gone, unless the place of the mount is shared.
+    if (!this.#placed) {
+      execFileSync('mount', ['--bind', this.#place, this.#place]);
+      execFileSync('mount', ['--make-shared', this.#place]);
+      this.#placed = true;
+    }
+    execFileSync('mount', ['-o', 'loop', image, this.directory]);
   }
 
   /** Everything that is not on the disk yet is gone and every further call fails: EXT4_IOC_SHUTDOWN, no log flush. */
@@ -208,10 +220,16 @@ export class LoopDisk {
     execFileSync('/usr/bin/python3', ['-c', code, this.directory]);
   }
 
+  /** @throws Error while files on it are open */
   umount(): void {
-    if (!this.#mounted) return;
-    execFileSync('umount', [this.directory]);
-    this.#mounted = false;
+    execFileSync('umount', [this.directory], { stdio: 'pipe' });
+  }
+
+  /** Off, whether it is mounted or not and whoever has files open there. */
+  remove(): void {
+    spawnSync('umount', ['-l', this.directory], { stdio: 'ignore' });
+    if (this.#placed) execFileSync('umount', ['-l', this.#place]);
+    this.#placed = false;
   }
 }
 
@@ -249,7 +267,7 @@ export async function powercutCampaign(options: {
       disk.umount();
     }
   } finally {
-    disk.umount();
+    disk.remove();
     campaign.remove();
   }
   return { rounds, worstLostMs, problems };

@@ -26,10 +26,10 @@ for (let step = 0; ; step++) {
   const committed = Object.fromEntries(
     status.streams.map((s) => [s.stream, s.committedAgeMs === null ? 0 : rig.clock.wall - s.committedAgeMs]),
   );
-  const { state, usedBytes } = status;
+  const { state, problem, usedBytes } = status;
   writeSync(
     1,
-    `${JSON.stringify({ now: rig.clock.wall, written, committed, state, usedBytes, heads: rig.ring.heads() })}\n`,
+    `${JSON.stringify({ now: rig.clock.wall, written, committed, state, problem, usedBytes, heads: rig.ring.heads() })}\n`,
   );
   if (step % 300 === 299) {
     // A camera that comes and goes: runs and gaps under load as well.
