@@ -19,7 +19,7 @@ import { createWeb } from './web/server.js';
 
 export interface PeopleOptions extends Omit<
   WebPortsOptions,
-  'media' | 'identity' | 'loginDesk' | 'threads' | 'store' | 'logins' | 'owner'
+  'media' | 'ring' | 'identity' | 'loginDesk' | 'threads' | 'store' | 'logins' | 'owner'
 > {
   clock: Clock;
   log: Log;
@@ -61,7 +61,16 @@ export async function openDoors(o: PeopleOptions): Promise<Doors> {
   const web = createWeb({
     clock,
     log,
-    ports: webPorts({ ...o, media: recording.media, store, logins, identity, loginDesk: people, threads }),
+    ports: webPorts({
+      ...o,
+      media: recording.media,
+      ring: recording.ring,
+      store,
+      logins,
+      identity,
+      loginDesk: people,
+      threads,
+    }),
     tls: tls.certificate,
     // A box that is nobody's yet speaks to its own network only.
     admits: (address) => claimed() || isNeighbour(address, Object.values(networkInterfaces()).flat()),

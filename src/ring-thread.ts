@@ -6,6 +6,7 @@ import { createLog, Redactor } from './base/log.js';
 import { serve } from './base/rpc.js';
 import { memoryOf, type FeedAck, type FeedMessage } from './media/feed.js';
 import { signerFromKey } from './proof/keys.js';
+import { CheckDesk } from './ring/check-desk.js';
 import { Ring } from './ring/ring.js';
 import type { ClockTrust } from './ring/types.js';
 import type { RingApi, RingData, RingNotes } from './threads.js';
@@ -19,6 +20,10 @@ const told: { trust: ClockTrust; disk: string | undefined } = { trust: 'none', d
 
 const TICK_MS = 250;
 const STATUS_MS = 1_000;
+/** Bytes, days and gaps of the index are counted so often: they change slowly and cost a query each. */
+const COUNT_MS = 5_000;
+/** Of each tick, while somebody wants the ring checked: recording comes first. */
+const CHECK_MS = 60;
 /** So much at most is acknowledged with the next tick only. */
 const ACK_BYTES = 8 * 1024 * 1024;
 
@@ -44,6 +49,8 @@ const ring = new Ring({
   log,
 });
 
+const desk = new CheckDesk(ring, clock);
+
 function tell<K extends keyof RingNotes>(note: K, value: RingNotes[K]): void {
   main.postMessage({ note, value });
 }
@@ -53,7 +60,7 @@ function tellStatus(): void {
     told.disk = ring.diskId;
     tell('disk', ring.diskId);
   }
-  tell('status', ring.status());
+  tell('status', ring.status(COUNT_MS));
 }
 
 function take(message: FeedMessage): void {
@@ -94,6 +101,7 @@ data.media.on('message', (messages: FeedMessage[]) => {
 clock.every(TICK_MS, () => {
   acknowledge();
   ring.tick();
+  desk.step(CHECK_MS);
 });
 clock.every(STATUS_MS, tellStatus);
 
@@ -115,6 +123,8 @@ serve<RingApi>(main, {
   eraseStep: () => ring.eraseStep(),
   setMaximum: (maximumMs) => ring.setLimits({ ...data.limits, maximumMs }),
   useKey: (key) => void (held.signer = signerFromKey(key)),
+  startCheck: (ask) => desk.start(ask),
+  checkReport: () => desk.report,
   clockTrust: (trust) => void (told.trust = trust),
   stop: () => ring.close(),
 });

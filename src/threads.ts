@@ -5,6 +5,7 @@ import type { Anchor, Envelope } from './contract/evidence.js';
 import type { Admission, IngestCamera, IngestStatus } from './ingest/ports.js';
 import type { LiveMessage } from './ingest/live.js';
 import type { MotionEvent } from './contract/motion.js';
+import type { RingCheckAsk, RingCheckReport } from './contract/ring.js';
 import type { TimeRange } from './contract/primitives.js';
 import type { MotionZones } from './contract/zones.js';
 import type { MergeMode } from './motion/merge.js';
@@ -111,6 +112,9 @@ export interface RingApi {
   setMaximum(maximumMs: Record<string, number>): void;
   /** What is signed from now on is signed with this key. */
   useKey(key: KeyObject): void;
+  startCheck(ask: RingCheckAsk): RingCheckReport;
+  /** Null: none was started. */
+  checkReport(_: undefined): RingCheckReport | null;
   clockTrust(trust: 'none' | 'rtc' | 'ntp'): void;
   stop(_: undefined): void;
 }

@@ -45,6 +45,7 @@ export interface WebPortsOptions {
   alarms: SiteAlarms;
   media: Recording['media'];
   zones: SiteZones;
+  ring: Recording['ring'];
   reading: () => BoxReading;
   threads: WebPorts['threads'];
   log: Log;
@@ -95,6 +96,14 @@ export function webPorts(o: WebPortsOptions): WebPorts {
         await o.zones.set(camera, zones);
         await gate.note(configNote(by, 'camera.zones', camera));
       },
+    },
+    ring: {
+      async check(ask, by) {
+        const report = await o.ring.startCheck(ask);
+        await gate.note(configNote(by, 'ring.check', null));
+        return report;
+      },
+      checkReport: () => o.ring.checkReport(undefined),
     },
     cameras: {
       list: () => o.cameras.list(),
@@ -214,7 +223,7 @@ async function* chunksOf({ file, finished }: OpenedClip, from: number, to: numbe
   }
 }
 
-function configNote(by: Party, action: string, camera: string): Parameters<Gate['note']>[0] {
+function configNote(by: Party, action: string, camera: string | null): Parameters<Gate['note']>[0] {
   return { kind: 'config', outcome: 'done', ...partyColumns(by), door: doorOf(by), action, camera, reason: '' };
 }
 

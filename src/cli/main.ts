@@ -10,6 +10,7 @@ import { addHoldCommands } from './hold.js';
 import { addLoginCommands } from './login.js';
 import { addMotionCommand } from './motion.js';
 import { addPolicyCommands } from './policy.js';
+import { addRingCommands } from './ring.js';
 import { addRunCommand } from './run.js';
 import { addSettingsCommand } from './settings.js';
 import { addSimCommands } from './sim.js';
@@ -38,6 +39,7 @@ for (const add of [
   addClaimCommand,
   addCameraCommands,
   addCoverageCommand,
+  addRingCommands,
   addClipCommands,
   addHoldCommands,
   addStillCommand,

@@ -3,25 +3,13 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
+import type { RingCheckLevel, RingFinding } from '../contract/ring.js';
 import type { Core } from './core.js';
 import { diskError, diskTrouble } from './disk-errors.js';
 import { readIfThere } from './disk-io.js';
 import { segmentId, seqOf } from './layout.js';
 import { checkedRecord } from './records.js';
 import type { SegmentRow, StreamRow, Tables } from './tables.js';
-
-export type CheckLevel = 'presence' | 'hash';
-
-export interface CheckFinding {
-  /**
-   * `row_without_file`, `file_without_row`, `damaged` (file does not fit its hash), `index` (row or chain does not fit),
-   * `totals` (running totals differ from the rows).
-   */
-  kind: 'row_without_file' | 'file_without_row' | 'damaged' | 'index' | 'totals';
-  stream: string;
-  seq: number | null;
-  message: string;
-}
 
 export interface CheckProgress {
   done: boolean;
@@ -30,7 +18,7 @@ export interface CheckProgress {
   bytes: number;
   /** At the present speed; null before there is one. */
   remainingMs: number | null;
-  findings: CheckFinding[];
+  findings: RingFinding[];
 }
 
 /** So many findings are listed; a disk that lost everything must not fill the memory. */
@@ -63,11 +51,11 @@ export class RingCheck {
   #checked = 0;
   #bytes = 0;
   #done = false;
-  readonly #findings: CheckFinding[] = [];
+  readonly #findings: RingFinding[] = [];
   /** A row or a link that does not fit: the index must be rebuilt. */
   indexDamaged = false;
 
-  constructor(core: Core, level: CheckLevel, clock: Clock) {
+  constructor(core: Core, level: RingCheckLevel, clock: Clock) {
     this.#core = core;
     this.#clock = clock;
     this.#startedMono = clock.monotonic();
@@ -115,7 +103,7 @@ export class RingCheck {
     return true;
   }
 
-  *#run(level: CheckLevel): Generator<number> {
+  *#run(level: RingCheckLevel): Generator<number> {
     for (const table of SMALL_TABLES) {
       this.#table(table);
       yield 0;
@@ -135,7 +123,7 @@ export class RingCheck {
     this.#add('index', '', null, `table ${name}: ${problem}`);
   }
 
-  *#rows(stream: StreamRow, level: CheckLevel): Generator<number> {
+  *#rows(stream: StreamRow, level: RingCheckLevel): Generator<number> {
     let from = segmentId(stream.id, 0);
     for (;;) {
       const rows = this.#core.tables.settledFrom(stream.id, from, ROWS_AT_ONCE);
@@ -160,7 +148,7 @@ export class RingCheck {
     }
   }
 
-  #row(stream: StreamRow, row: SegmentRow, level: CheckLevel): void {
+  #row(stream: StreamRow, row: SegmentRow, level: RingCheckLevel): void {
     const seq = seqOf(row.id);
     const detail = this.#core.tables.detail(row.id);
     // Evicted since the list was made.
@@ -230,7 +218,7 @@ export class RingCheck {
     }
   }
 
-  #add(kind: CheckFinding['kind'], stream: string, seq: number | null, message: string): void {
+  #add(kind: RingFinding['kind'], stream: string, seq: number | null, message: string): void {
     if (this.#findings.length < MAX_FINDINGS) this.#findings.push({ kind, stream, seq, message });
   }
 }

@@ -1,4 +1,5 @@
 import { BluelightError, errorCode, errorMessage } from '../base/errors.js';
+import type { DiskState } from './types.js';
 
 /** What an error of the recording disk means for recording. */
 export type DiskTrouble = 'full' | 'failed' | 'index';
@@ -64,4 +65,15 @@ export function diskError(error: unknown): BluelightError {
     retryable: true,
     cause: error,
   });
+}
+
+const STATES: Record<string, DiskState> = {
+  DISK_FULL: 'full',
+  DISK_MISSING: 'missing',
+  DISK_WRONG: 'wrong',
+  DISK_FOREIGN: 'wrong',
+};
+
+export function diskStateOf(error: BluelightError): DiskState {
+  return STATES[error.code] ?? 'failed';
 }

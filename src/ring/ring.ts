@@ -1,31 +1,20 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Anchor, Envelope } from '../contract/evidence.js';
 import type { TimeRange } from '../contract/primitives.js';
+import type { RingCheckLevel } from '../contract/ring.js';
 import type { Fragment, GapReason, RunStart } from '../media/stream.js';
-import { RingCheck, wrongHead, type CheckLevel } from './check.js';
+import { answerCoverage, answerPlan } from './answers.js';
+import { RingCheck } from './check.js';
 import { anchorOf, checkpointsAfter, makeCheckpoint, newestCheckpoint } from './checkpoints.js';
-import { outlineFiles, planFiles } from './clip-plan.js';
-import { ClockWatch } from './clock-watch.js';
-import { Core } from './core.js';
-import { coverage, openPart } from './coverage.js';
-import { openDatabase, quarantine, readState } from './database.js';
-import { Ballast, identifyDisk, mountMark } from './disk.js';
-import { diskError, diskTrouble } from './disk-errors.js';
-import { realDiskIo, type DiskIo } from './disk-io.js';
-import { eraseStep, obeyErase, orderErase } from './erase.js';
-import { Evictor } from './evictor.js';
-import { Journal } from './journal.js';
-import { checkStream, INDEX_FILE } from './layout.js';
-import { Maintenance } from './maintenance.js';
+import { outlineFiles } from './clip-plan.js';
+import type { Core } from './core.js';
+import { diskError, diskStateOf, diskTrouble } from './disk-errors.js';
+import { eraseStep, orderErase } from './erase.js';
+import { checkStream } from './layout.js';
+import { checkMount, openDisk, putIndexAside, type Opened } from './opened.js';
 import { Protections } from './protections.js';
-import { Reader } from './reader.js';
-import { bootstrap } from './rebuild.js';
 import { StreamRecorder, type RecorderHost } from './recorder.js';
-import { replayTail, settle } from './recovery.js';
-import { Space } from './space.js';
-import { ringStatus } from './status.js';
+import { StatusDesk } from './status.js';
 import { timeline } from './timeline.js';
 import type {
   ClipPlan,
@@ -55,17 +44,12 @@ export class Ring implements RecorderHost {
   readonly bootId: string;
   readonly segmentMs: number;
   readonly #options: RingOptions;
-  readonly #io: DiskIo;
   readonly #recorders = new Map<string, StreamRecorder>();
   readonly #protections = new Protections();
-  #core: Core | undefined;
-  #space: Space | undefined;
-  #reader: Reader | undefined;
-  #maintenance: Maintenance | undefined;
-  #clockWatch = new ClockWatch();
+  readonly #statusDesk = new StatusDesk();
+  #opened: Opened | undefined;
   #limits: RingLimits;
   #problem: { state: DiskState; error: BluelightError } | undefined;
-  #mark: string | undefined;
   #everOpen = false;
   /** Once opened, only this disk is taken: the empty mount point that it leaves is not a new one. */
   #knownDisk: string | undefined;
@@ -74,7 +58,6 @@ export class Ring implements RecorderHost {
 
   constructor(options: RingOptions) {
     this.#options = options;
-    this.#io = options.io ?? realDiskIo;
     this.#limits = options.limits;
     this.clock = options.clock;
     this.bootId = options.bootId;
@@ -83,22 +66,22 @@ export class Ring implements RecorderHost {
 
   /** The identity of the disk; undefined before one was opened. */
   get diskId(): string | undefined {
-    return this.#core?.diskId;
+    return this.#opened?.core.diskId;
   }
 
   /** @throws BluelightError why the disk cannot be used; `tick` goes on trying. */
   open(): void {
     this.#closed = false;
     this.#tryOpen('agent_crashed');
-    if (this.#core === undefined) throw this.#problem!.error;
+    if (this.#opened === undefined) throw this.#problem!.error;
   }
 
   /** Ends every run with `agent_stopped`; later calls of `tick` do nothing. */
   close(): void {
     this.#closed = true;
     for (const recorder of this.#recorders.values()) this.#guard(recorder, () => recorder.end('agent_stopped'));
-    this.#core?.close();
-    this.#core = undefined;
+    this.#opened?.core.close();
+    this.#opened = undefined;
   }
 
   /** Lets every file and lock go as a dying process does: nothing is closed, synced or written. */
@@ -112,13 +95,13 @@ export class Ring implements RecorderHost {
   beginRun(start: RunStart): void {
     const recorder = this.#recorder(checkStream(start.stream));
     this.#guard(recorder, () => recorder.begin(start));
-    if (this.#core === undefined) recorder.abandon(this.#away());
+    if (this.#opened === undefined) recorder.abandon(this.#away());
   }
 
   appendFragment(stream: string, run: string, fragment: Fragment): void {
     const recorder = this.#recorders.get(stream);
     if (recorder === undefined) return;
-    if (this.#core === undefined) recorder.abandon(this.#away());
+    if (this.#opened === undefined) recorder.abandon(this.#away());
     else this.#guard(recorder, () => recorder.append(run, fragment));
   }
 
@@ -131,14 +114,15 @@ export class Ring implements RecorderHost {
 
   /** Motion of a camera in a range, pre-roll and post-roll included: its originals are kept longer. */
   markMotion(camera: string, fromMs: number, toMs: number): void {
-    this.#guard(undefined, () => this.#maintenance?.markMotion(camera, fromMs, toMs));
+    this.#guard(undefined, () => this.#opened?.maintenance.markMotion(camera, fromMs, toMs));
   }
 
   /** Holds and leases as a whole. Until the first call nothing closed is evicted. */
   setProtections(list: readonly Protection[]): void {
     this.#guard(undefined, () => {
-      if (this.#core !== undefined) this.#space?.released(this.#protections.set(list, this.#core.tables));
-      else this.#protections.remember(list);
+      const opened = this.#opened;
+      if (opened === undefined) this.#protections.remember(list);
+      else opened.space.released(this.#protections.set(list, opened.core.tables));
     });
   }
 
@@ -150,15 +134,17 @@ export class Ring implements RecorderHost {
   tick(): void {
     if (this.#closed) return;
     const now = this.clock.monotonic();
-    if (this.#core === undefined && now >= this.#next.open)
+    if (this.#opened === undefined && now >= this.#next.open)
       this.#tryOpen(this.#everOpen ? this.#away() : 'agent_crashed');
     if (now >= this.#next.mount) this.#checkMount(now);
     for (const recorder of this.#recorders.values()) this.#guard(recorder, () => recorder.sync(SYNC_AFTER_MS));
     this.#guard(undefined, () => {
-      this.#space?.tick(this.#limits, this.#clockWatch.trustedNow(now));
-      this.#maintenance?.tick(this.#clockWatch);
-      if (this.#core !== undefined) eraseStep(this.#options.directory, this.clock);
-      if (this.#problem?.state === 'full' && this.#space?.hasRoom(this.#limits) === true) this.#problem = undefined;
+      const opened = this.#opened;
+      if (opened === undefined) return;
+      opened.space.tick(this.#limits, opened.clockWatch.trustedNow(now));
+      opened.maintenance.tick(opened.clockWatch);
+      eraseStep(this.#options.directory, this.clock);
+      if (this.#problem?.state === 'full' && opened.space.hasRoom(this.#limits)) this.#problem = undefined;
     });
   }
 
@@ -166,37 +152,17 @@ export class Ring implements RecorderHost {
 
   /** Exact answer from the index: spans, gaps with their reasons, bytes; both clipped to [fromMs, toMs). */
   coverage(stream: string, fromMs: number, toMs: number): CoverageAnswer {
-    return this.#read((core) => {
-      const row = core.tables.stream(checkStream(stream));
-      const writer = this.#recorders.get(stream)?.writer;
-      const run = writer === undefined ? undefined : core.tables.runId(writer.run);
-      const open = run === undefined ? undefined : openPart(run, writer);
-      // What is written but not synced yet is neither there nor missing.
-      const nowMs = writer === undefined ? this.clock.now() : writer.committed.endMs;
-      return coverage(core.tables, row, { fromMs, toMs }, { nowMs, open });
-    });
+    return this.#read((opened) => answerCoverage(this.#asked(opened, stream, fromMs, toMs)));
   }
 
   /** The whole segments that cover a range, as playable files, with what the manifest needs. */
   plan(stream: string, fromMs: number, toMs: number): ClipPlan {
-    return this.#read((core) => {
-      const row = core.tables.stream(checkStream(stream));
-      const files = row === undefined ? [] : planFiles(core.tables, row, fromMs, toMs);
-      const range = {
-        fromMs: Math.min(fromMs, ...files.map((f) => f.startMs)),
-        toMs: Math.max(toMs, ...files.map((f) => f.endMs)),
-      };
-      const writer = this.#recorders.get(stream)?.writer;
-      const open = writer !== undefined && writer.startMs < toMs && writer.endMs > fromMs;
-      const { gaps } = this.coverage(stream, range.fromMs, range.toMs);
-      const rebuilding = this.#maintenance?.rebuildShare !== null;
-      return { stream, disk: core.diskId, ...range, files, gaps, open, rebuilding };
-    });
+    return this.#read((opened) => answerPlan(this.#asked(opened, stream, fromMs, toMs)));
   }
 
   /** The files that a range makes, without their proof. */
   outline(stream: string, fromMs: number, toMs: number): OutlinedFile[] {
-    return this.#read((core) => {
+    return this.#read(({ core }) => {
       const row = core.tables.stream(checkStream(stream));
       return row === undefined ? [] : outlineFiles(core.tables, row, fromMs, toMs);
     });
@@ -204,12 +170,12 @@ export class Ring implements RecorderHost {
 
   /** Segments with their motion marks, neighbours with equal mark merged. */
   timeline(stream: string, fromMs: number, toMs: number): TimelineEntry[] {
-    return this.#read((core) => timeline(core.tables, checkStream(stream), fromMs, toMs));
+    return this.#read(({ core }) => timeline(core.tables, checkStream(stream), fromMs, toMs));
   }
 
   /** `ftyp` + `moov`. @throws BluelightError NOT_FOUND */
   readInit(sha256Hex: string): Uint8Array {
-    return this.#read(() => this.#reader!.init(sha256Hex));
+    return this.#read(({ reader }) => reader.init(sha256Hex));
   }
 
   /**
@@ -220,12 +186,12 @@ export class Ring implements RecorderHost {
    */
   read(ask: { stream: string; seq: number; offset: number; length: number; within?: TimeRange }): Uint8Array {
     checkStream(ask.stream);
-    return this.#read(() => this.#reader!.body(ask));
+    return this.#read(({ reader }) => reader.body(ask));
   }
 
   /** Sequence number and link of each stream's newest closed segment: what a checkpoint signs. */
   heads(): Record<string, { seq: number; link: string }> {
-    return this.#read((core) =>
+    return this.#read(({ core }) =>
       Object.fromEntries(
         core.tables.streams().map((s) => [s.name, { seq: s.next_seq - 1, link: s.head_link.toString('hex') }]),
       ),
@@ -239,52 +205,53 @@ export class Ring implements RecorderHost {
   checkpoint(about: { site: string; box: string; audit: string | null }): Envelope {
     const { signer } = this.#options;
     if (signer === undefined) throw new BluelightError('NO_KEY', 'the ring was given no key to sign with');
-    return this.#read((core) =>
+    return this.#read(({ core }) =>
       makeCheckpoint(core, { ...about, nowMs: this.clock.now(), clock: this.trust() }, signer),
     );
   }
 
   /** Checkpoints after the n-th, oldest first. */
   checkpointsAfter(ask: { n: number; limit: number }): Envelope[] {
-    return this.#read((core) => checkpointsAfter(core.tables, ask));
+    return this.#read(({ core }) => checkpointsAfter(core.tables, ask));
   }
 
   /** The one that was signed last; null: none yet. */
   newestCheckpoint(): Envelope | null {
-    return this.#read((core) => newestCheckpoint(core.tables) ?? null);
+    return this.#read(({ core }) => newestCheckpoint(core.tables) ?? null);
   }
 
   /** What ties a segment, deleted or not, to the next checkpoint; null while there is none. */
   anchor(stream: string, seq: number): Anchor | null {
-    return this.#read((core) => {
+    return this.#read(({ core }) => {
       const row = core.tables.stream(checkStream(stream));
       return row === undefined ? null : (anchorOf(core.tables, row, seq) ?? null);
     });
   }
 
-  status(): RingStatus {
-    return ringStatus({
-      core: this.#core,
-      problem: this.#problem,
-      space: this.#space,
-      limits: this.#limits,
-      recorders: this.#recorders,
-      snapshotSeen: this.#protections.seen,
-      rebuildShare: this.#maintenance?.rebuildShare ?? null,
-      motionShares: this.#maintenance?.motionShares,
-      nowMs: this.clock.now(),
-      monoMs: this.clock.monotonic(),
-    });
+  /** @param maxAgeMs what is counted in the index may be so old; what is recorded at this moment never is */
+  status(maxAgeMs = 0): RingStatus {
+    return this.#statusDesk.status(
+      {
+        opened: this.#opened,
+        problem: this.#problem,
+        limits: this.#limits,
+        recorders: this.#recorders,
+        snapshotSeen: this.#protections.seen,
+        nowMs: this.clock.now(),
+        monoMs: this.clock.monotonic(),
+      },
+      maxAgeMs,
+    );
   }
 
   /** Holds index and media against each other; call `step` on what is returned until it says false. */
-  check(level: CheckLevel): RingCheck {
-    return this.#read((core) => new RingCheck(core, level, this.clock));
+  check(level: RingCheckLevel): RingCheck {
+    return this.#read(({ core }) => new RingCheck(core, level, this.clock));
   }
 
   /** Puts the index aside and builds it anew from journal and media, while recording goes on. */
   rebuild(): void {
-    this.#read((core) => core);
+    this.core();
     const error = new BluelightError('INDEX_CORRUPT', 'the index is rebuilt on demand', { retryable: true });
     this.#lose(error, 'disk_failed');
     this.#repairIndex(error);
@@ -307,9 +274,14 @@ export class Ring implements RecorderHost {
     return this.#read(() => eraseStep(this.#options.directory, this.clock));
   }
 
+  /** How much of it is done, 0..1; null: the index is complete. */
+  get rebuildShare(): number | null {
+    return this.#opened?.maintenance.rebuildShare ?? null;
+  }
+
   /** One step of rebuilding the index; false when it is complete. `tick` makes steps by itself. */
   rebuildStep(): boolean {
-    return this.#maintenance?.rebuildStep() ?? false;
+    return this.#opened?.maintenance.rebuildStep() ?? false;
   }
 
   // --- what recorders need (RecorderHost)
@@ -319,19 +291,17 @@ export class Ring implements RecorderHost {
   }
 
   core(): Core {
-    if (this.#core !== undefined) return this.#core;
-    throw (
-      this.#problem?.error ?? new BluelightError('DISK_FAILED', 'the recording disk is not open', { retryable: true })
-    );
+    if (this.#opened === undefined) throw this.#noDisk();
+    return this.#opened.core;
   }
 
   makeRoom(bytes: number): void {
-    this.#space?.make(bytes, this.#limits, this.#clockWatch.trustedNow(this.clock.monotonic()));
+    this.#opened?.space.make(bytes, this.#limits, this.#opened.clockWatch.trustedNow(this.clock.monotonic()));
   }
 
   settled(segment: { stream: string; seq: number; fromMs: number; toMs: number; bytes: number }): void {
     this.#protections.closed(segment.stream, segment.seq, segment.fromMs, segment.toMs);
-    this.#space?.closed(segment.bytes);
+    this.#opened?.space.closed(segment.bytes);
   }
 
   // --- the disk
@@ -343,7 +313,7 @@ export class Ring implements RecorderHost {
       const added = recorder;
       this.#recorders.set(stream, recorder);
       this.#guard(undefined, () => {
-        if (this.#core !== undefined) added.attach(this.#core);
+        if (this.#opened !== undefined) added.attach(this.#opened.core);
       });
     }
     return recorder;
@@ -356,7 +326,7 @@ export class Ring implements RecorderHost {
         this.#openDisk(reason);
         this.#problem = undefined;
         this.#everOpen = true;
-        this.#knownDisk = this.#core?.diskId;
+        this.#knownDisk = this.diskId;
         return;
       } catch (error) {
         if (diskTrouble(error) === undefined && !(error instanceof BluelightError)) throw error;
@@ -367,12 +337,10 @@ export class Ring implements RecorderHost {
     }
   }
 
-  /** Puts the index aside, never deletes it; the next opening builds it anew. False when the disk refuses. */
+  /** False when the disk refuses. */
   #quarantineIndex(error: unknown): boolean {
     try {
-      const kept = quarantine(this.#options.directory, existsSync);
-      const log = { kept, error: errorMessage(error) };
-      this.#options.log.error(log, 'the index is damaged; it is rebuilt from the recordings');
+      putIndexAside(this.#options, error);
       return true;
     } catch (refused) {
       this.#setProblem(diskError(refused));
@@ -381,57 +349,21 @@ export class Ring implements RecorderHost {
   }
 
   #openDisk(reason: GapReason): void {
-    const { directory } = this.#options;
-    const diskId = identifyDisk(directory, {
-      create: this.#options.create === true,
-      expect: this.#knownDisk ?? this.#options.expectDisk,
-    });
-    obeyErase(directory);
-    const ballast = new Ballast(this.#io, directory, this.#options.ballastBytes ?? 32 << 20);
-    const journal = new Journal(this.#io, directory, this.#options.journalFileBytes ?? 4 << 20);
-    let core: Core | undefined;
-    try {
-      journal.open();
-      core = this.#openIndex(diskId, journal);
-      const gap = { reason, boot: this.bootId, monoMs: Math.round(this.clock.monotonic()), clock: this.trust() };
-      const report = settle(core, gap);
-      if (report.recovered.length + report.dropped.length + report.garbage > 0) {
-        this.#options.log.info(report, 'settled what the last stop left open');
-      }
-    } catch (error) {
-      if (diskTrouble(error) === 'full') ballast.release();
-      journal.close();
-      core?.tables.sql.db.close();
-      throw error;
-    }
-    this.#core = core;
-    this.#mark = mountMark(directory);
-    const parts = { core, protections: this.#protections, options: this.#options };
-    const evictor = new Evictor(core, this.#protections, this.#options.signer);
-    this.#reader = new Reader(core);
-    this.#space = new Space({ ...parts, ballast, evictor });
-    this.#maintenance = new Maintenance(parts);
-    this.#clockWatch = new ClockWatch(this.#maintenance.savedAnchor());
-    this.#protections.refresh(core.tables);
-    for (const recorder of this.#recorders.values()) recorder.attach(core);
-    this.#space.tick(this.#limits, null);
+    const expect = this.#knownDisk ?? this.#options.expectDisk;
+    const opened = (this.#opened = openDisk(this.#options, this.#protections, { expect, reason }));
+    for (const recorder of this.#recorders.values()) recorder.attach(opened.core);
+    opened.space.tick(this.#limits, null);
   }
 
-  /** @throws BluelightError INDEX_CORRUPT, or what SQLite says of a damaged file */
-  #openIndex(diskId: string, journal: Journal): Core {
-    const { directory } = this.#options;
-    const fresh = !existsSync(join(directory, INDEX_FILE));
-    const core = new Core(this.#options, diskId, openDatabase(directory, diskId), journal);
-    try {
-      if (fresh) bootstrap(core);
-      else replayTail(core);
-      const wrong = wrongHead(core.tables, readState(core.tables.sql).rebuild_number !== null);
-      if (wrong === undefined) return core;
-      throw new BluelightError('INDEX_CORRUPT', `the head of ${wrong} is not its newest segment`);
-    } catch (error) {
-      core.tables.sql.db.close();
-      throw error;
-    }
+  #noDisk(): BluelightError {
+    const closed = (): BluelightError =>
+      new BluelightError('DISK_FAILED', 'the recording disk is not open', { retryable: true });
+    return this.#problem?.error ?? closed();
+  }
+
+  #asked(opened: Opened, stream: string, fromMs: number, toMs: number) {
+    const recorder = this.#recorders.get(checkStream(stream));
+    return { opened, recorder, clock: this.clock, stream, fromMs, toMs };
   }
 
   /** Why nothing is recorded while no disk is open. */
@@ -441,15 +373,8 @@ export class Ring implements RecorderHost {
 
   #checkMount(now: number): void {
     this.#next.mount = now + CHECK_MOUNT_MS;
-    if (this.#core === undefined) return;
-    this.#guard(undefined, () => {
-      const mark = mountMark(this.#options.directory);
-      if (mark === this.#mark) return;
-      throw new BluelightError('DISK_MISSING', 'the recording disk went away or another one was mounted in its place', {
-        fix: 'mount the recording disk again',
-        retryable: true,
-      });
-    });
+    const opened = this.#opened;
+    if (opened !== undefined) this.#guard(undefined, () => checkMount(this.#options, opened));
   }
 
   /** Runs a recording call; what the disk does wrong becomes a state and a gap. */
@@ -469,7 +394,7 @@ export class Ring implements RecorderHost {
   #stopForRoom(recorder: StreamRecorder | undefined, error: unknown): boolean {
     this.#setProblem(diskError(error));
     try {
-      if (this.#space?.lowOnDisk() === true) this.#space.releaseBallast();
+      if (this.#opened?.space.lowOnDisk() === true) this.#opened.space.releaseBallast();
       recorder?.stop('disk_full');
       return true;
     } catch (second) {
@@ -490,37 +415,32 @@ export class Ring implements RecorderHost {
   }
 
   #closeQuietly(): void {
-    const core = this.#core;
-    this.#core = this.#space = this.#reader = this.#maintenance = undefined;
+    const opened = this.#opened;
+    this.#opened = undefined;
     try {
-      core?.close();
+      opened?.core.close();
     } catch (error) {
       this.#options.log.warn({ error: errorMessage(error) }, 'the disk would not let its files be closed');
     }
   }
 
   #setProblem(error: BluelightError): void {
-    const states: Record<string, DiskState> = {
-      DISK_FULL: 'full',
-      DISK_MISSING: 'missing',
-      DISK_WRONG: 'wrong',
-      DISK_FOREIGN: 'wrong',
-    };
-    const state = states[error.code] ?? 'failed';
+    const state = diskStateOf(error);
     if (this.#problem?.state !== state) {
       this.#options.log.error({ code: error.code, problem: error.message, fix: error.fix }, 'recording is disturbed');
     }
     this.#problem = { state, error };
   }
 
-  #read<T>(work: (core: Core) => T): T {
+  #read<T>(work: (opened: Opened) => T): T {
     try {
-      return work(this.core());
+      if (this.#opened === undefined) throw this.#noDisk();
+      return work(this.#opened);
     } catch (error) {
       const trouble = diskTrouble(error);
       if (trouble === undefined) throw error;
       // One unreadable block must not stop the recording: if the disk itself is gone, the next sync finds out.
-      if (trouble === 'index' && this.#core !== undefined) {
+      if (trouble === 'index' && this.#opened !== undefined) {
         this.#lose(diskError(error), 'disk_failed');
         this.#repairIndex(error);
       }

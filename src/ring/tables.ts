@@ -244,6 +244,12 @@ export class Tables {
     return { segments: sum.n, durationMs: sum.ms ?? 0 };
   }
 
+  /** How many segments are not served any more: by a partial index. */
+  damaged(): number {
+    const sql = `select count(*) as n from segments where state <> 1 and state = ${DAMAGED}`;
+    return this.sql.one<{ n: number }>(sql)?.n ?? 0;
+  }
+
   /** Its file no longer fits its hash: it is not served any more. */
   markDamaged(id: number): void {
     this.sql.transaction(() =>

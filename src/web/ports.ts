@@ -28,6 +28,7 @@ import type { IssuedReceiptBody } from '../contract/owner.js';
 import type { ClaimFile } from '../contract/messages.js';
 import type { MotionEvent } from '../contract/motion.js';
 import type { AccessRequest, Door, Party, PolicyDocument } from '../contract/policy.js';
+import type { RingCheckAsk, RingCheckReport } from '../contract/ring.js';
 import type { MotionZones } from '../contract/zones.js';
 import type { TimeRange } from '../contract/primitives.js';
 
@@ -51,6 +52,7 @@ export interface WebPorts {
   cameras: CamerasPort;
   alarms: AlarmsPort;
   zones: ZonesPort;
+  ring: RingPort;
   owner: OwnerPort;
   footage: FootagePort;
   live: LivePort;
@@ -153,6 +155,11 @@ export interface AlarmsPort {
 export interface ZonesPort {
   get(camera: string): Promise<MotionZones>;
   set(camera: string, zones: MotionZones, by: Party): Promise<void>;
+}
+
+export interface RingPort {
+  check(ask: RingCheckAsk, by: Party): Promise<RingCheckReport>;
+  checkReport(): Promise<RingCheckReport | null>;
 }
 
 /** Whole segments of one recording run of one stream, in order. One init: one MP4 file. */

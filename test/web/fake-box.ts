@@ -1,5 +1,6 @@
 import { BluelightError } from '../../src/base/errors.js';
 import type { Alarm } from '../../src/contract/alarm.js';
+import type { RingCheckReport } from '../../src/contract/ring.js';
 import type { MotionZones } from '../../src/contract/zones.js';
 import type { Camera } from '../../src/contract/camera.js';
 import type { Clip } from '../../src/contract/clip.js';
@@ -110,6 +111,15 @@ export class FakeBox implements WebPorts {
     list: () => this.alarmList,
     evidence: async () => STILL,
     acceptView: async (camera: string) => void this.accepted.push(camera),
+  };
+
+  readonly ring = {
+    check: async (): Promise<RingCheckReport> => this.ringReport,
+    checkReport: async (): Promise<RingCheckReport> => this.ringReport,
+  };
+  readonly ringReport: RingCheckReport = {
+    ...{ state: 'done', level: 'hash', rebuilt: 1, checked: 1, total: 1, bytes: 1, remainingMs: 0 },
+    ...{ findings: [], indexDamaged: false, problem: null },
   };
 
   readonly zoned = new Map<string, MotionZones>();

@@ -11,6 +11,7 @@ import { holdRoutes } from './holds.js';
 import { identityRoutes } from './identity.js';
 import { loginRoutes } from './logins.js';
 import { ownerRoutes } from './owner.js';
+import { ringRoutes } from './ring.js';
 import { sessionRoutes } from './session.js';
 import { stillRoutes } from './still.js';
 
@@ -22,6 +23,7 @@ export const ROUTES: readonly Route[] = [
   ...alarmRoutes,
   ...zoneRoutes,
   ...footageRoutes,
+  ...ringRoutes,
   ...stillRoutes,
   ...clipRoutes,
   ...holdRoutes,
