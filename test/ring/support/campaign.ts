@@ -12,6 +12,8 @@ const STREAMS = ['a.main', 'a.sub', 'b.main', 'b.sub'];
 /** What the child said last before it died. */
 export interface LastWord {
   now: number;
+  /** Where the run of each stream began: what was before it was never handed over. */
+  began: Record<string, number>;
   written: Record<string, number>;
   committed: Record<string, number>;
   state: string;
@@ -131,10 +133,9 @@ export class RingCampaign {
     let lostMs = 0;
     for (const stream of STREAMS) {
       const newest = rig.ring.status().streams.find((s) => s.stream === stream)?.newestMs ?? 0;
-      lostMs = Math.max(lostMs, said.written[stream]! - newest);
-      if (newest < said.written[stream]! - allowLostMs) {
-        problems.push(`${stream}: lost ${said.written[stream]! - newest} ms`);
-      }
+      const lost = said.written[stream]! - Math.max(newest, said.began[stream]!);
+      lostMs = Math.max(lostMs, lost);
+      if (lost > allowLostMs) problems.push(`${stream}: lost ${lost} ms`);
       if (newest < said.committed[stream]!) {
         problems.push(`${stream}: ${said.committed[stream]! - newest} ms were claimed to be safe and are gone`);
       }

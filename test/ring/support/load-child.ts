@@ -23,13 +23,14 @@ for (let step = 0; ; step++) {
   rig.record(0.5);
   const status = rig.ring.status();
   const written = Object.fromEntries([...rig.sources].map(([name, source]) => [name, source.endMs]));
+  const began = Object.fromEntries([...rig.sources].map(([name, source]) => [name, source.run.wallMs]));
   const committed = Object.fromEntries(
     status.streams.map((s) => [s.stream, s.committedAgeMs === null ? 0 : rig.clock.wall - s.committedAgeMs]),
   );
   const { state, problem, usedBytes } = status;
   writeSync(
     1,
-    `${JSON.stringify({ now: rig.clock.wall, written, committed, state, problem, usedBytes, heads: rig.ring.heads() })}\n`,
+    `${JSON.stringify({ now: rig.clock.wall, began, written, committed, state, problem, usedBytes, heads: rig.ring.heads() })}\n`,
   );
   if (step % 300 === 299) {
     // A camera that comes and goes: runs and gaps under load as well.
