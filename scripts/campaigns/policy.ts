@@ -53,6 +53,21 @@ const MASK: [number, number][] = [
   [0, 9],
 ];
 
+/** The first minute of each of these places at which its clock on the wall does not go on by a minute; null: none. */
+const CHANGES = PLACES.map(([zone, day]) => changeOf(zone, Date.parse(`${day}T00:00:00Z`) - 12 * HOUR));
+
+function changeOf(timeZone: string, fromMs: number): number | null {
+  const wall = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  const minuteOf = (ms: number): number => {
+    const [hour, minute] = wall.format(ms).split(':');
+    return Number(hour) * 60 + Number(minute);
+  };
+  for (let ms = fromMs; ms < fromMs + 48 * HOUR; ms += 60_000) {
+    if ((minuteOf(ms) + 1) % 1440 !== minuteOf(ms + 60_000)) return ms + 60_000;
+  }
+  return null;
+}
+
 interface Case {
   document: PolicyDocument | null;
   state: PolicyState;
@@ -76,6 +91,7 @@ export async function run(options: CampaignOptions): Promise<{ ok: boolean; summ
   };
   for (const one of matrix()) check(one);
   for (const one of doors()) check(one);
+  for (const one of clockChanges()) check(one);
   for (let i = 0; i < n; i++) check(randomCase(random));
   const through = await throughTheGate(random, Math.max(300, Math.round(n / 50)));
   const ok = tally.wrong === 0 && through.wrong === 0;
@@ -131,6 +147,39 @@ function* doors(): Generator<Case> {
       }
 }
 
+/** Hours that begin or end around a change of the clock, asked for ranges across it. */
+function* clockChanges(): Generator<Case> {
+  const minutes = 60_000;
+  const wall = (half: number): string => `${String(half >> 1).padStart(2, '0')}:${half % 2 === 0 ? '00' : '30'}`;
+  for (const [i, [timeZone]] of PLACES.entries()) {
+    const change = CHANGES[i]!;
+    if (change === null) continue;
+    for (let edge = 0; edge < 10; edge++)
+      for (const [from, to] of [
+        [wall(edge), '12:00'],
+        ['18:00', wall(edge)],
+      ]) {
+        const terms = { camera: 'gate', mode: 'clips', hours: [{ days: [...DAYS], from, to }] };
+        const document = policyDocument.parse({ version: 1, authority: 'owner', timeZone, cameras: [terms] });
+        const now = change + 12 * HOUR;
+        for (let start = -150; start <= 60; start += 30)
+          for (let length = 30; length <= 240; length += 30) {
+            const fromMs = change + start * minutes;
+            const range = { fromMs, toMs: fromMs + length * minutes };
+            const ask: AccessRequest = {
+              party: PARTIES[0]!,
+              door: 'mqtt',
+              kind: 'clip',
+              camera: 'gate',
+              range,
+              reason: 'x',
+            };
+            yield { document, state: sharing(now), ask, now };
+          }
+      }
+  }
+}
+
 function sharing(now: number): PolicyState {
   return {
     enrolment: 'active',
@@ -144,10 +193,14 @@ function sharing(now: number): PolicyState {
 }
 
 function randomCase(random: Random): Case {
-  const [timeZone, day] = random.pick(PLACES);
-  const now = Date.parse(`${day}T00:00:00Z`) + Math.floor((random.next() * 72 - 24) * HOUR);
-  const fromMs = now - Math.floor(random.next() ** 2 * 30 * HOUR) + (random.chance(0.1) ? HOUR : 0);
-  const range = { fromMs, toMs: fromMs + 1 + Math.floor(random.next() ** 3 * 4 * HOUR) };
+  const place = random.below(PLACES.length);
+  const [timeZone, day] = PLACES[place]!;
+  const change = random.chance(0.25) ? CHANGES[place]! : null;
+  const now = change ?? Date.parse(`${day}T00:00:00Z`) + Math.floor((random.next() * 72 - 24) * HOUR);
+  const around = change === null ? 0 : HOUR * 3 * random.next();
+  const fromMs = now - around - Math.floor(random.next() ** 2 * (change === null ? 30 : 1) * HOUR);
+  const late = random.chance(0.1) ? HOUR : 0;
+  const range = { fromMs: fromMs + late, toMs: fromMs + late + 1 + around + Math.floor(random.next() ** 3 * 4 * HOUR) };
   const kind = random.pick(KINDS);
   const party = random.pick(PARTIES);
   const natural: Door = party.kind === 'local' ? 'page' : party.kind === 'agent' ? 'auto' : 'mqtt';
