@@ -41,8 +41,9 @@ export class Reader {
       const at = row.init_bytes + from;
       const length = Math.max(0, Math.min(ask.length, bytes - from));
       if (this.#checked.has(row.id)) return this.#core.io.read(fd, at, length);
-      // Copied out: what goes to another thread owns its memory.
-      return this.#check(ask.stream, ask.seq, row, fd).slice(at, at + length);
+      const body = this.#check(ask.stream, ask.seq, row, fd);
+      // What goes to another thread owns its memory: a whole segment goes as it was read, a part is copied out.
+      return length === body.length ? body : body.slice(from, from + length);
     } finally {
       this.#core.io.close(fd);
     }
@@ -70,18 +71,21 @@ export class Reader {
 
   #check(stream: string, seq: number, row: SegmentDetail, fd: number): Uint8Array {
     const size = row.init_bytes + (row.body_bytes ?? 0);
-    const data = this.#core.io.read(fd, 0, size);
-    const init = createHash('sha256').update(data.subarray(0, row.init_bytes)).digest();
-    const body = createHash('sha256').update(data.subarray(row.init_bytes)).digest();
-    const whole = data.length === size && this.#core.io.size(fd) === size;
-    if (!whole || !init.equals(row.init_sha256) || !body.equals(row.body_sha256 ?? Buffer.alloc(0))) {
+    const init = this.#core.io.read(fd, 0, row.init_bytes);
+    const body = this.#core.io.read(fd, row.init_bytes, size - row.init_bytes);
+    const whole = init.length + body.length === size && this.#core.io.size(fd) === size;
+    if (!whole || !fits(init, row.init_sha256) || !fits(body, row.body_sha256)) {
       this.#core.tables.markDamaged(row.id);
       throw damaged(stream, seq);
     }
     this.#checked.add(row.id);
     if (this.#checked.size > REMEMBER) this.#checked.delete(this.#checked.values().next().value!);
-    return data;
+    return body;
   }
+}
+
+function fits(bytes: Uint8Array, sha256: Buffer | null): boolean {
+  return sha256 !== null && createHash('sha256').update(bytes).digest().equals(sha256);
 }
 
 function notFound(what: string): BluelightError {
