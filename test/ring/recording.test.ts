@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { parseFile } from '../../src/media/mp4.js';
 import { footage } from './support/media.js';
 import { checkClosed, codeOf, decode, Rig } from './support/rig.js';
@@ -36,8 +36,23 @@ test('segments are about 10 s, start at a key frame, play by themselves and are 
   expect(checkClosed(rig, ['door.main'])).toBe(4);
 });
 
+test('a segment waits for a key frame, however long ago it should have ended', () => {
+  rig = new Rig({ segmentMs: 10_500 }).open();
+  rig.begin('door.main');
+  rig.record(35);
+  rig.end('door.main');
+  const keys = rig.files().map((path) => parseFile(readFileSync(path)).fragments[0]!.key);
+  expect(keys).toEqual([true, true, true, true]);
+});
+
 test('the index is written with synchronous FULL', () => {
+  // What `pragma synchronous` answers is no witness: better-sqlite3 changes what its default means.
+  const pragmas = vi.spyOn(Database.prototype, 'pragma');
   rig = new Rig().open();
+  const said = pragmas.mock.calls.map(([text]) => text);
+  pragmas.mockRestore();
+  expect(said.filter((text) => text.startsWith('synchronous'))).toEqual(['synchronous = FULL']);
+  expect(said.indexOf('synchronous = FULL')).toBeGreaterThan(said.indexOf('journal_mode = WAL'));
   rig.begin('door.main');
   rig.record(1);
   rig.ring.close();

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { publicKeyFromText, signerFromKey, verifyEd25519 } from '../../src/proof
 import { realDiskIo } from '../../src/ring/disk-io.js';
 import type { EntryOf, JournalEntry } from '../../src/ring/journal-entry.js';
 import { planRetention, planThinning, type Candidate, type StreamStock } from '../../src/ring/retention.js';
-import { checkClosed, limits, Rig, WIDE } from './support/rig.js';
+import { checkClosed, filesBelow, limits, Rig, WIDE } from './support/rig.js';
 
 const DAY = 86_400_000;
 
@@ -401,3 +401,16 @@ function dropIndex(one: Rig): void {
   rmSync(join(one.directory, 'ring.db'));
   one.crash();
 }
+
+test('room is made before bytes are written, also for a fragment that is larger than any slack', () => {
+  rig = new Rig({ limits: limits({ quotaBytes: 40e6 }) }).open();
+  rig.ring.setProtections([]);
+  const source = rig.begin('a.main');
+  for (let i = 0; i < 60; i++) {
+    rig.clock.pass(500);
+    rig.ring.appendFragment('a.main', source.run.run, { ...source.next(), bytes: new Uint8Array(1_900_000) });
+    const bytes = filesBelow(rig.directory).reduce((sum, path) => sum + statSync(path).size, 0);
+    expect(bytes, `after fragment ${i}`).toBeLessThanOrEqual(40e6);
+    rig.ring.tick();
+  }
+});
