@@ -27,6 +27,7 @@ import { EXPECTED_DISK, startRecording } from './recording.js';
 import { Footage } from './ring/footage.js';
 import type { Settings } from './settings/table.js';
 import { SiteAlarms } from './site-alarms.js';
+import { StateLossWatch } from './state-loss.js';
 import { SiteZones } from './site-zones.js';
 import { SiteCameras } from './site-cameras.js';
 
@@ -111,6 +112,7 @@ async function compose(base: Base): Promise<Agent> {
       alarms.keep(adopted);
       // The center hears of it with its next connection at the latest: no broker may hold up the recording.
       background(outside.refresh());
+      loss.touch();
       events.tell({ type: 'cameras', data: {} });
     },
   });
@@ -121,7 +123,7 @@ async function compose(base: Base): Promise<Agent> {
     background,
     streams: recording.streams,
     cameraClocks: () => cameras.clocks,
-    facts: () => diskFacts(reading()),
+    facts: () => [...diskFacts(reading()), ...loss.facts()],
     send: (alarm, is) => outside.alarm(alarm, is),
     onAlarm(alarm) {
       events.tell({ type: 'alarm', data: alarm });
@@ -147,6 +149,8 @@ async function compose(base: Base): Promise<Agent> {
     await ledger.stopped();
     gate.close();
   });
+  const loss = await StateLossWatch.open({ ...base, store, gate });
+  closing.add('the copy of the state', () => loss.stop());
   const timeZone = (): string => gate.terms.document?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   const zones = new SiteZones({ store, media: recording.media, timeZone });
   gate.onChange(() => {
@@ -203,6 +207,7 @@ async function compose(base: Base): Promise<Agent> {
     log,
     gate,
     outside,
+    stateLost: () => loss.holds,
     owner: new Owner(store, state.logins, clock),
     cameraNames: () => store.cameras.names(),
     ring: recording.ring,
@@ -266,6 +271,7 @@ async function compose(base: Base): Promise<Agent> {
   });
   alarms.start();
   stateWatch.start();
+  loss.start();
   await cameras.room.restore();
   await cameras.record();
   cameras.start();

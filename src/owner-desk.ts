@@ -26,6 +26,8 @@ export interface OwnerDeskOptions {
   owner: Owner;
   signer: Signer;
   outside: Outside;
+  /** The database was lost: who the owner was may be forgotten. */
+  stateLost: () => boolean;
   cameraNames: () => Promise<Record<string, string>>;
   /** A request of the city was answered, or nobody did in time. */
   onAnswer: (approval: Approval) => Promise<void>;
@@ -114,7 +116,7 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
     keyId: () => owner.keyId(),
     async setUp(name, passphrase, by) {
       // Whoever says that the owner is lost must not become the owner with a technician's code.
-      if (by.kind === 'local' && by.name !== 'socket' && (await owner.wasLost())) {
+      if (by.kind === 'local' && by.name !== 'socket' && (o.stateLost() || (await owner.wasLost()))) {
         throw new BluelightError('FORBIDDEN', 'after an owner was lost the next one is set up at the box itself', {
           fix: 'there: `bluelight policy owner NAME`',
         });

@@ -20,7 +20,8 @@ import { outboxTable } from './outbox.js';
 import { approvalsTable, emergenciesTable, pausesTable, policiesTable } from './policies.js';
 import { operatorsTable, receiptsTable } from './receipts.js';
 import { sealKey, secretFiles } from './secret-files.js';
-import { sealWith, type Seal } from './seal.js';
+import { afterLoss, copyState, recoverState, type StateLoss } from './state-loss.js';
+import { sealWith } from './seal.js';
 import { Sql } from './sql.js';
 
 export interface StateDbOptions {
@@ -40,8 +41,9 @@ export interface StateDbOptions {
 const OUTBOX_BYTES = 64 * 1024 * 1024;
 const ID = 'state.id';
 
-function tables(sql: Sql, seal: Seal, auditKey: Uint8Array, dir: string, outboxBytes: number) {
-  const audit = auditTable(sql, auditKey);
+function tables(sql: Sql, key: Uint8Array, dir: string, outboxBytes: number, loss: StateLoss | null) {
+  const seal = sealWith(key);
+  const audit = auditTable(sql, auditHeadKey(key));
   const keys = keysTable(sql, audit);
   const kv = kvTable(sql);
   return {
@@ -66,6 +68,12 @@ function tables(sql: Sql, seal: Seal, auditKey: Uint8Array, dir: string, outboxB
     receipts: receiptsTable(sql),
     files: secretFiles(dir),
     backup: backupTable(sql, dir),
+    state: {
+      /** What was found at this opening; null: all was well. */
+      loss: (): StateLoss | null => loss,
+      /** For the next time that it is lost. */
+      copy: (): void => copyState(sql, dir),
+    },
   };
 }
 
@@ -82,17 +90,20 @@ export class StateDb {
   /** @throws BluelightError STATE_DB_CORRUPT | STATE_DB_NEWER | STATE_DB_FOREIGN | STATE_DB_UNREADABLE | STATE_DISK_WRONG */
   constructor(options: StateDbOptions) {
     const dir = dirname(options.path);
+    let loss: StateLoss | null = null;
     try {
-      if (options.expect === undefined) mkdirSync(dir, { recursive: true, mode: 0o700 });
+      if (options.expect === undefined) {
+        mkdirSync(dir, { recursive: true, mode: 0o700 });
+        loss = recoverState(options.path);
+      }
       this.#db = openDatabase(options);
     } catch (error) {
       throw explain(options.path, error);
     }
     const sql = new Sql(this.#db);
+    if (loss !== null) afterLoss(sql);
     this.id = options.expect ?? identify(kvTable(sql));
-    const key = sealKey(dir);
-    const outboxBytes = options.outboxBytes ?? OUTBOX_BYTES;
-    this.tables = tables(sql, sealWith(key), auditHeadKey(key), dir, outboxBytes);
+    this.tables = tables(sql, sealKey(dir), dir, options.outboxBytes ?? OUTBOX_BYTES, loss);
   }
 
   close(): void {
