@@ -5,12 +5,14 @@ import { parseDuration } from '../base/units.js';
 import type { z } from 'zod';
 import type { approvalsBody, IssuedReceiptBody } from '../contract/owner.js';
 import { toUtc } from '../contract/primitives.js';
+import type { PreviewRow } from '../policy/preview.js';
 import { action, EXIT, type Context } from './context.js';
 import { readSecret, readSecrets } from './input.js';
 import { line } from './output.js';
 
 interface Preview {
   words: string[];
+  table: PreviewRow[];
   changes: object[];
 }
 
@@ -19,6 +21,20 @@ interface Proposal extends Preview {
   version: number;
   note: string;
   document: unknown;
+}
+
+/** The same as in the sentences before it, one line of the terms each, to be compared at a glance. */
+function previewLine(row: PreviewRow): Record<string, string> {
+  return {
+    camera: row.name === row.camera ? row.camera : `${row.name} (${row.camera})`,
+    hours: row.when,
+    mode: row.mode,
+    stills: row.stills,
+    sightings: row.sightings,
+    'clips unasked': row.unasked,
+    'days at most': row.retentionMaxDays === null ? '-' : String(row.retentionMaxDays),
+    masks: row.masked ? 'yes' : 'no',
+  };
 }
 
 /** What an owner does: look at terms before consent, sign them, pause, resume, leave. */
@@ -118,11 +134,15 @@ async function technicianChange(context: Context, options: { for?: string; off?:
 function addTermsCommands(policy: Command): void {
   policy
     .command('preview <file>')
-    .description('what the city could do under these terms, before anybody consents')
+    .description('what the city could do under these terms, in words and as a table, before anybody consents')
     .action(
       action(async (context, file: string) => {
         const preview = await context.agent().post<Preview>('/policy/preview', { document: readTerms(file) });
-        context.show(preview, () => preview.words.forEach((words) => line(words)));
+        context.show(preview, () => {
+          preview.words.forEach((words) => line(words));
+          line('');
+          context.table(preview.table.map(previewLine));
+        });
       }),
     );
   policy

@@ -1,4 +1,4 @@
-import type { CameraTerms, PolicyDocument } from '../contract/policy.js';
+import type { AccessMode, CameraTerms, PolicyDocument } from '../contract/policy.js';
 
 /** Camera ids to the names that people gave them. */
 export type CameraNames = Readonly<Record<string, string>>;
@@ -9,6 +9,8 @@ export interface PreviewRow {
   name: string;
   /** When this line counts, in words. */
   when: string;
+  /** `none`: the terms do not name this camera. */
+  mode: AccessMode | 'none';
   live: Answer;
   clips: Answer;
   stills: Answer;
@@ -44,6 +46,7 @@ function row(terms: CameraTerms, names: CameraNames, language: Language): Previe
     camera: terms.camera,
     name: names[terms.camera] ?? terms.camera,
     when: hoursInWords(terms.hours, language),
+    mode: terms.mode,
     live: terms.mode === 'clips' ? 'no' : pictures,
     clips: pictures,
     stills: terms.stills ? shared : 'no',
@@ -59,6 +62,7 @@ function nothing(camera: string, names: CameraNames, language: Language): Previe
     camera,
     name: names[camera] ?? camera,
     when: WORDS[language].always,
+    mode: 'none',
     live: 'no',
     clips: 'no',
     stills: 'no',
