@@ -114,7 +114,7 @@ describe.skipIf(!canCutPower()).concurrent('recordings and state on a disk that 
   });
 
   test('full, read-only, gone, swapped, slow: each is told, each ends, each gap has its reason', async () => {
-    await using site = await DiskSite.open('127.0.34.11', { queue: '1MB' });
+    await using site = await DiskSite.open('127.0.39.11', { queue: '1MB' });
     const state = async (): Promise<string> => (await site.status()).disk.state;
 
     await suffer(site, 'full', {
