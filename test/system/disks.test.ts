@@ -62,7 +62,7 @@ async function gapReasons(site: DiskSite): Promise<Set<string>> {
 
 describe.skipIf(!canCutPower()).concurrent('recordings and state on a disk that fails', () => {
   test('frozen for 30 s: told at once with its age, nothing is lost, the main thread answers', async () => {
-    await using site = await DiskSite.open('127.0.33.11', {});
+    await using site = await DiskSite.open('127.0.40.11', {});
     const { pid } = site;
     const since = Date.now();
     let frozen = since;

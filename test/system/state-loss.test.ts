@@ -10,7 +10,7 @@ test(
   'a box whose database is damaged or gone records on from its copy, says so loudly, and shares nothing until somebody consents',
   { timeout: 200_000 },
   async () => {
-    await using opened = await openSite({ cameras: 1, address: '127.0.38.11' });
+    await using opened = await openSite({ cameras: 1, address: '127.0.41.11' });
     const { site } = opened;
     const state = join(site.dir, 'state');
     const database = join(state, 'state.db');
