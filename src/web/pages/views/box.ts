@@ -4,30 +4,36 @@ import { bitrate, bytes, duration, when } from '../format.js';
 import { badge, bar, note, recordingState, toneOf, type Tone } from '../parts.js';
 import type { Store } from '../store.js';
 import { t } from '../strings.js';
+import { claimSection } from './claim.js';
 
 export function boxView(store: Store): View {
   const cleanup = new Cleanup();
+  const needs = h('div', { class: 'stack' });
   const body = h('div', { class: 'stack' });
   const draw = (): void => {
-    if (store.status !== null) body.replaceChildren(...content(store, store.status));
+    if (store.status === null) return;
+    needs.replaceChildren(...problems(store.status));
+    body.replaceChildren(...content(store, store.status));
   };
   cleanup.add(store.on('status', draw));
   draw();
+  const claim = store.session.role === 'viewer' ? null : claimSection(cleanup);
+  const title = h('header', { class: 'title' }, h('h1', {}, t.box.title));
   return {
-    element: h('main', {}, h('header', { class: 'title' }, h('h1', {}, t.box.title)), body),
+    element: h('main', {}, title, h('div', { class: 'stack' }, needs, claim, body)),
     destroy: () => cleanup.run(),
   };
 }
 
+function problems(status: StatusBody): HTMLElement[] {
+  if (status.problems.length === 0) return [note('good', t.box.healthy, t.box.healthyText)];
+  return status.problems.map((problem) =>
+    note(problem.severity === 'critical' ? 'bad' : 'warn', problem.message, problem.fix),
+  );
+}
+
 function content(store: Store, status: StatusBody): HTMLElement[] {
-  const problems =
-    status.problems.length === 0
-      ? [note('good', t.box.healthy, t.box.healthyText)]
-      : status.problems.map((problem) =>
-          note(problem.severity === 'critical' ? 'bad' : 'warn', problem.message, problem.fix),
-        );
   return [
-    ...problems,
     h('div', { class: 'facts-grid' }, disk(status), center(status), clock(status), queue(status), host(status)),
     streams(store, status),
     h(
