@@ -15,8 +15,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/system/**'],
           testTimeout: 20_000,
-          // Most of them wait rather than compute, so that two at a time cost nothing.
-          maxWorkers: 2,
+          // Most of them wait rather than compute, so that three at a time cost little.
+          maxWorkers: 3,
           hookTimeout: 30_000,
           retry,
         },
@@ -27,8 +27,8 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          // They wait for seconds of real time more than they compute; more than two at a time would delay one another.
-          maxWorkers: 2,
+          // They wait for seconds of real time more than they compute; more than three at a time would delay one another.
+          maxWorkers: 3,
           retry,
         },
       },
