@@ -81,6 +81,37 @@ export function field(label: string, input: HTMLElement, hint = ''): HTMLElement
   return h('label', { class: 'field' }, h('span', {}, label), input, hint === '' ? null : h('small', {}, hint));
 }
 
+/**
+ * A form with one button. What `go` resolves to stands in the place of the answer; what it rejects with, in words.
+ * @param look `busy`: said while it runs; `error`: how an error is shown
+ */
+export function actionForm(
+  label: string,
+  go: () => Promise<HTMLElement | void>,
+  look: { class?: string; button?: string; busy?: string; error?: (error: unknown) => HTMLElement },
+  ...fields: HTMLElement[]
+): HTMLFormElement {
+  const answer = h('div', { 'aria-live': 'polite' });
+  const submit = h('button', { class: look.button ?? 'primary', type: 'submit' }, label);
+  const run = async (): Promise<void> => {
+    submit.disabled = true;
+    answer.replaceChildren(...(look.busy === undefined ? [] : [note('info', look.busy)]));
+    try {
+      const said = await go();
+      answer.replaceChildren(...(said === undefined ? [] : [said]));
+    } catch (error) {
+      answer.replaceChildren((look.error ?? errorNote)(error));
+    } finally {
+      submit.disabled = false;
+    }
+  };
+  const onsubmit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    void run();
+  };
+  return h('form', { class: look.class ?? 'stack', onsubmit }, ...fields, answer, submit);
+}
+
 export function bar(share: number, tone: Tone = 'info', label = ''): HTMLElement {
   const percent = Math.round(Math.min(1, Math.max(0, share)) * 100);
   const fill = h('span', { class: tone });

@@ -8,6 +8,7 @@ import { t } from '../strings.js';
 import { asksSection, technicianSection } from './asks.js';
 import { leaveSection } from './leave.js';
 import { lookedSection } from './looked.js';
+import { loginsSection, passphraseSection } from './logins.js';
 import { pauseSection } from './pause.js';
 import { proposalsSection, termsSection } from './terms.js';
 
@@ -52,6 +53,8 @@ function sections(store: Store, sharing: Sharing, changed: () => void): (HTMLEle
     lookedSection(store),
     termsSection(store),
     technicianSection(store),
+    loginsSection(page),
+    passphraseSection(page),
     leaveSection(page),
-  ];
+  ].filter((section) => section !== null);
 }

@@ -1,7 +1,7 @@
 import type { ClaimedBody, ClaimFoundBody, IdentityBody } from '../../../contract/identity.js';
 import { ApiError, get, inWords, post, remove } from '../api.js';
 import { h, type Cleanup } from '../dom.js';
-import { badge, errorNote, field, note, type Tone } from '../parts.js';
+import { actionForm, badge, errorNote, field, note, type Tone } from '../parts.js';
 import { t } from '../strings.js';
 import type { Sharing } from './access.js';
 
@@ -103,28 +103,7 @@ function ways(draw: Draw): HTMLElement {
 
 const plain = { autocapitalize: 'off', autocomplete: 'off', spellcheck: 'false' };
 
-/** One form: its fields, its answer and its button, which waits while `go` runs. */
-function claimForm(label: string, go: () => Promise<unknown>, ...fields: HTMLElement[]): HTMLFormElement {
-  const answer = h('div');
-  const submit = h('button', { class: 'primary', type: 'submit' }, label);
-  const run = async (): Promise<void> => {
-    submit.disabled = true;
-    answer.replaceChildren(note('info', t.claim.busy));
-    try {
-      await go();
-      answer.replaceChildren();
-    } catch (error) {
-      answer.replaceChildren(claimError(error));
-    } finally {
-      submit.disabled = false;
-    }
-  };
-  const onsubmit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    void run();
-  };
-  return h('form', { class: 'stack', onsubmit }, ...fields, answer, submit);
-}
+const look = { busy: t.claim.busy, error: claimError };
 
 function byFile(draw: Draw): HTMLElement {
   const text = h('textarea', { ...plain, name: 'claim', rows: 5, required: true, maxlength: 60_000 });
@@ -137,7 +116,7 @@ function byFile(draw: Draw): HTMLElement {
     await post<ClaimedBody>('/claim', readFile(text.value));
     await draw();
   };
-  return claimForm(t.claim.submit, go, field(t.claim.file, file), field(t.claim.paste, text));
+  return actionForm(t.claim.submit, go, look, field(t.claim.file, file), field(t.claim.paste, text));
 }
 
 function readFile(text: string): object {
@@ -156,7 +135,7 @@ function byQr(draw: Draw): HTMLElement {
     await post<ClaimedBody>('/claim/qr', { text: text.value.trim() });
     await draw();
   };
-  return claimForm(t.claim.submit, go, field(t.claim.qr, text, t.claim.qrHint));
+  return actionForm(t.claim.submit, go, look, field(t.claim.qr, text, t.claim.qrHint));
 }
 
 /** A typed code says nothing of the center's key: a person compares it before the code goes anywhere. */
@@ -169,7 +148,7 @@ function byCode(draw: Draw): HTMLElement {
     await post<ClaimedBody>('/claim/code', { ...body, code: code.value.trim() });
     await draw();
   };
-  const look = async (): Promise<void> => {
+  const ask = async (): Promise<void> => {
     next.replaceChildren();
     if (!/^[a-z0-9]{8}$/i.test(code.value.replace(/[\s-]/g, ''))) throw refusal(t.claim.noCode);
     const typed = address.value.trim();
@@ -182,8 +161,9 @@ function byCode(draw: Draw): HTMLElement {
       throw error;
     }
   };
-  const form = claimForm(
+  const form = actionForm(
     t.claim.look,
+    ask,
     look,
     field(t.claim.code, code),
     field(t.claim.address, address, t.claim.addressHint),
@@ -195,14 +175,14 @@ type Claim = (body: { address?: string; fingerprint: string }) => Promise<void>;
 
 function compare(found: ClaimFoundBody, claim: Claim): HTMLElement {
   const stop = (): void => form.replaceChildren(note('warn', t.claim.differs, t.claim.differsFix));
-  const form = claimForm(
+  const form = actionForm(
     t.claim.same,
     () => claim({ address: found.address, fingerprint: found.fingerprint }),
+    { ...look, class: 'stack compare' },
     h('p', {}, t.claim.answers(found.center, found.address)),
     fingerprint(t.claim.centerKey(found.center), found.fingerprint),
     h('p', {}, h('strong', {}, t.claim.compare)),
   );
-  form.classList.add('compare');
   form.append(h('button', { type: 'button', onclick: stop }, t.claim.different));
   return form;
 }
@@ -210,9 +190,10 @@ function compare(found: ClaimFoundBody, claim: Claim): HTMLElement {
 /** Without the center in reach its fingerprint is typed; the box goes on trying, and takes no other key. */
 function unseen(asked: { address?: string }, claim: Claim): HTMLElement {
   const typed = h('input', { ...plain, name: 'fingerprint', required: true, maxlength: 100 });
-  return claimForm(
+  return actionForm(
     t.claim.later,
     () => claim({ ...asked, fingerprint: typed.value.trim() }),
+    look,
     field(t.claim.fingerprint, typed, t.claim.fingerprintHint),
   );
 }
