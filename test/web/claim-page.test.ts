@@ -208,6 +208,22 @@ test('it follows by itself: taken, claimed by whom with which key, ended', async
   expect(await button('Claim this box').count()).toBe(1);
 });
 
+test('a center that claimed the box before anybody consented can be left; a box that is nobody’s has none to leave', async () => {
+  const leave = page.getByRole('button', { name: 'Leave…' });
+  const openAccess = async (): Promise<void> => {
+    await page.evaluate(`void (location.hash = '#/box')`);
+    await page.waitForSelector('#claim h2');
+    await page.evaluate(`void (location.hash = '#/access')`);
+    await page.waitForSelector('#leave');
+  };
+  state.enrolment = 'none';
+  await openAccess();
+  expect(await leave.count()).toBe(0);
+  state.claim = { state: 'pending', site: 'store-7', box: 'box-1', center: 'rtcc', detail: '' };
+  await openAccess();
+  expect(await leave.count()).toBe(1);
+});
+
 test('no error of the page or the browser', () => {
   expect(complaints).toEqual([]);
 });

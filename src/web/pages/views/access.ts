@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { IdentityBody } from '../../../contract/identity.js';
 import type { sharingBody } from '../../../contract/owner.js';
 import { get } from '../api.js';
 import { Cleanup, h, type View } from '../dom.js';
@@ -18,6 +19,8 @@ export type Sharing = z.infer<typeof sharingBody>;
 export interface AccessPage {
   store: Store;
   sharing: Sharing;
+  /** The box belongs to a center, whatever the terms say. */
+  claimed: boolean;
   /** Who may open again and leave for good: the owner; where the city owns the site, its technician. */
   mayDecide: boolean;
   /** Everything is read anew: terms, pause or membership are others now. */
@@ -29,8 +32,8 @@ export function accessView(store: Store): View {
   const cleanup = new Cleanup();
   const body = h('div', { class: 'stack access' });
   const draw = (): void => {
-    get<Sharing>('/sharing').then(
-      (sharing) => body.replaceChildren(...sections(store, sharing, draw)),
+    read(store).then(
+      (found) => body.replaceChildren(...sections({ store, ...found, changed: draw })),
       (error: unknown) => body.replaceChildren(errorNote(error)),
     );
   };
@@ -41,11 +44,18 @@ export function accessView(store: Store): View {
   };
 }
 
-function sections(store: Store, sharing: Sharing, changed: () => void): (HTMLElement | string)[] {
+async function read(store: Store): Promise<{ sharing: Sharing; claimed: boolean }> {
+  const sharing = await get<Sharing>('/sharing');
+  if (store.session.role === 'viewer') return { sharing, claimed: false };
+  const { claim } = await get<IdentityBody>('/identity');
+  return { sharing, claimed: claim.state === 'pending' || claim.state === 'active' };
+}
+
+function sections(found: Omit<AccessPage, 'mayDecide'>): (HTMLElement | string)[] {
+  const { store, sharing } = found;
   const { role } = store.session;
   if (role === 'viewer') return [termsSection(store), h('p', { class: 'muted' }, t.access.onlyOwner)];
-  const mayDecide = role === 'owner' || sharing.owner === null;
-  const page: AccessPage = { store, sharing, mayDecide, changed };
+  const page: AccessPage = { ...found, mayDecide: role === 'owner' || sharing.owner === null };
   return [
     pauseSection(page),
     asksSection(store),
