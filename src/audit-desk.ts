@@ -1,10 +1,11 @@
 import type { Clock } from './base/clock.js';
 import type { Remote } from './base/rpc.js';
 import { CHECKPOINT_TYPE, checkpoint as checkpointSchema, type Checkpoint } from './contract/evidence.js';
+import type { Party } from './contract/policy.js';
 import { toUtc } from './contract/primitives.js';
 import { exportAudit } from './policy/audit-export.js';
 import { doorOf, partyColumns, toAuditEntry } from './policy/audit-note.js';
-import { auditDigest, yearOf, type Site } from './policy/audit-report.js';
+import { auditDigest, yearOf, type Site, type Untold } from './policy/audit-report.js';
 import { auditWords } from './policy/audit-words.js';
 import type { Gate } from './policy/gate.js';
 import { parseCanonical } from './proof/canonical.js';
@@ -30,10 +31,15 @@ const WEEK_MS = 7 * 86_400_000;
 export function auditDesk(o: AuditDeskOptions): AuditPort {
   const { store, gate, clock } = o;
   const site = async (): Promise<Site> => ({ names: await store.cameras.names(), timeZone: o.timeZone() });
-  const digest = async (range: { fromMs: number; toMs: number }): ReturnType<AuditPort['digest']> =>
-    auditDigest(store.audit, range, await site());
+  // The technician and the command line belong to those who keep the box: they are shown everything at once.
+  const untold = (by: Party): Untold | undefined =>
+    by.kind === 'local' && by.role === 'technician'
+      ? undefined
+      : { without: gate.later.jobs(), limitS: gate.notifyLimitS() };
+  const digest = async (range: { fromMs: number; toMs: number }, by: Party): ReturnType<AuditPort['digest']> =>
+    auditDigest(store.audit, range, await site(), untold(by));
   return {
-    async list({ limit, before, camera, outcome, from, to, about }) {
+    async list({ limit, before, camera, outcome, from, to, about }, by) {
       const { names, timeZone } = await site();
       const rows = await store.audit.list({
         limit,
@@ -44,14 +50,15 @@ export function auditDesk(o: AuditDeskOptions): AuditPort {
         toMs: to === undefined ? undefined : Date.parse(to),
         looks: about === 'looks',
         outside: about === 'outside',
+        without: untold(by)?.without,
       });
       return rows.map(toAuditEntry(auditWords(names, timeZone)));
     },
-    digest({ from, to }) {
+    digest({ from, to }, by) {
       const toMs = to === undefined ? clock.now() : Date.parse(to);
-      return digest({ fromMs: from === undefined ? toMs - WEEK_MS : Date.parse(from), toMs });
+      return digest({ fromMs: from === undefined ? toMs - WEEK_MS : Date.parse(from), toMs }, by);
     },
-    numbers: (year) => digest(yearOf(year, o.timeZone())),
+    numbers: (year, by) => digest(yearOf(year, o.timeZone()), by),
     async verify() {
       const checked = await store.audit.verify(null);
       const published = await newestCheckpoint(o);
@@ -76,7 +83,9 @@ export function auditDesk(o: AuditDeskOptions): AuditPort {
       const { names, timeZone } = await site();
       const { site: name, box } = o.place();
       const place = { site: name, box, at: toUtc(clock.now()), timeZone, cameras: names };
-      yield* exportAudit(store.audit, o.signer, place);
+      const without = untold(by)?.without ?? [];
+      const before = without.length === 0 ? null : await store.audit.firstOf(without);
+      yield* exportAudit(store.audit, o.signer, place, before);
     },
   };
 }

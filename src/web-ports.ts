@@ -174,6 +174,7 @@ export function webPorts(o: WebPortsOptions): WebPorts {
       },
       async manifest(grant, id) {
         await ownClip(outside, grant, id);
+        if (gate.later.has((await outside.clips.get(id))?.job ?? null)) throw TOLD_LATER();
         return outside.clips.manifest(id);
       },
       async anchor(grant, id) {
@@ -199,6 +200,13 @@ export function webPorts(o: WebPortsOptions): WebPorts {
     subscribe: (listener) => o.events.subscribe(listener),
   };
 }
+
+/** A manifest names who asked and why. */
+const TOLD_LATER = (): BluelightError =>
+  new BluelightError('TOLD_LATER', 'Who asked for this clip and why is told later, as the terms allow.', {
+    fix: 'ask again later; the terms say how long it takes at most',
+    retryable: true,
+  });
 
 /** A permission for one camera opens no clip of another. */
 async function ownClip({ clips }: Outside, grant: Grant, id: string): Promise<void> {

@@ -106,10 +106,13 @@ function addVerify(audit: Command): void {
         const trusted = options.key === undefined ? [] : [options.key];
         const verdict = verifyAuditExport(readText(file, 'a copy of the audit log'), trusted, published);
         context.show(verdict, () => {
+          if (verdict.fault?.code === 'TOLD_LATER') return line(`cannot tell: ${verdict.fault.why}`);
           if (verdict.fault !== null) return line(`TAMPERED at row ${verdict.fault.seq}: ${verdict.fault.why}`);
           const author = verdict.trusted ? '' : '; by whom is not known: give --key';
           line(`${verdict.rows} rows, nothing changed or left out${author}`);
+          if (verdict.head?.toldLater === true) line('it ends before a look of which the owner is told later');
         });
+        if (verdict.fault?.code === 'TOLD_LATER') return EXIT.cannotTell;
         if (verdict.fault !== null) return EXIT.checkFailed;
         return verdict.trusted || options.key === undefined ? EXIT.ok : EXIT.cannotTell;
       }),

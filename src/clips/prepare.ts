@@ -117,6 +117,7 @@ async function ask(
       range: { fromMs: file.startMs, toMs: file.endMs },
       reason: clip.reason,
       ...(clip.caseNo === null ? {} : { case: clip.caseNo }),
+      ...(clip.job === null ? {} : { job: clip.job }),
     });
   try {
     return { grant: await authorise(planned), planned };

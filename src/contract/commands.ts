@@ -88,6 +88,8 @@ export const command = z.strictObject({
   reason: z.string().trim().min(3).max(500),
   /** Opaque case number. */
   case: word.optional(),
+  /** The owner is told of this look so much later; refused beyond what his terms allow. */
+  notifyDelaySeconds: z.number().int().nonnegative().optional(),
   priority: priority.default('routine'),
   issuedAt: utc,
   expiresAt: utc,

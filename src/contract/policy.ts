@@ -62,6 +62,8 @@ export interface AccessRequest {
   range: TimeRange;
   reason: string;
   case?: string;
+  /** The command that this belongs to. */
+  job?: string;
   /** The maker burns the privacy masks into what leaves; without it a masked camera is refused. */
   masksBurned?: boolean;
   /** Somebody at the box sends it to the center: what the owner switched off holds for that too. */

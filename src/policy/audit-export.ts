@@ -22,6 +22,8 @@ const head = z.strictObject({
   /** So that a copy can be read in words without the box. */
   timeZone: z.string().optional(),
   cameras: z.record(z.string(), z.string()).optional(),
+  /** The log goes on, with a look of which the reader is told later. */
+  toldLater: z.literal(true).optional(),
 });
 export type AuditHead = z.infer<typeof head>;
 
@@ -53,22 +55,26 @@ const row = z.strictObject({
 /**
  * The whole audit log as lines of canonical JSON, oldest first; the last line is the head, signed by the box. Can be
  * checked anywhere without the box: `bluelight audit verify FILE`.
+ * @param before it ends before this row, the first of a look that is told later; null: it does not
  */
 export async function* exportAudit(
   audit: Pick<TableCalls['audit'], 'after'>,
   signer: Signer,
   place: { site: string; box: string; at: string; timeZone?: string; cameras?: Record<string, string> },
+  before: number | null = null,
 ): AsyncGenerator<string> {
   let seq = 0;
   let link = '0'.repeat(64);
   for (;;) {
-    const rows = await audit.after({ seq, limit: PAGE });
+    const page = await audit.after({ seq, limit: PAGE });
+    const rows = before === null ? page : page.filter((one) => one.seq < before);
     for (const one of rows) yield `${canonical(one)}\n`;
     const last = rows.at(-1);
     if (last !== undefined) ({ seq, link } = last);
     if (rows.length < PAGE) break;
   }
-  const statement: AuditHead = { type: 'bluelight/audit-head/v1', ...place, key: signer.keyId, seq, link };
+  const open = before === null ? {} : { toldLater: true as const };
+  const statement: AuditHead = { type: 'bluelight/audit-head/v1', ...place, key: signer.keyId, seq, link, ...open };
   yield `${JSON.stringify(signEnvelope(AUDIT_HEAD_TYPE, canonicalBytes(statement), signer))}\n`;
 }
 
@@ -76,7 +82,11 @@ export interface AuditVerdict {
   rows: number;
   head: AuditHead | null;
   /** Null: nothing was changed or left out. */
-  fault: (Omit<AuditFault, 'code'> & { code: AuditFault['code'] | 'BAD_LINE' | 'BAD_SIGNATURE' | 'NO_HEAD' }) | null;
+  fault:
+    | (Omit<AuditFault, 'code'> & {
+        code: AuditFault['code'] | 'TOLD_LATER' | 'BAD_LINE' | 'BAD_SIGNATURE' | 'NO_HEAD';
+      })
+    | null;
   /** Whether the head was signed by a key that the caller trusts; false with no fault: whole, but by whom is not known. */
   trusted: boolean;
 }
@@ -126,9 +136,13 @@ export function verifyAuditExport(
   }
   const { head, good } = statement;
   const checked = checkAuditChain(rows, head);
-  const before = published === undefined ? null : checkAuditChain(rows, published).fault;
+  const later = head.toldLater === true && published !== undefined && published.seq > head.seq;
+  const before = published === undefined || later ? null : checkAuditChain(rows, published).fault;
   const fault =
-    checked.fault ?? before ?? (rows.length > head.seq ? ADDED(head.seq) : good ? null : UNSIGNED(head.seq));
+    checked.fault ??
+    before ??
+    (rows.length > head.seq ? ADDED(head.seq) : good ? null : UNSIGNED(head.seq)) ??
+    (later ? LATER(head.seq) : null);
   return verdict(checked.rows, fault);
 }
 
@@ -136,6 +150,11 @@ const ADDED = (seq: number): Fault => ({
   seq: seq + 1,
   code: 'HEAD_CHANGED',
   why: 'there are rows after the signed head',
+});
+const LATER = (seq: number): Fault => ({
+  seq: seq + 1,
+  code: 'TOLD_LATER',
+  why: `the copy ends at row ${seq}, before a look that is told later, and the receipt names a later row: take a new copy then`,
 });
 const UNSIGNED = (seq: number): Fault => ({ seq, code: 'BAD_SIGNATURE', why: 'the head is not signed by its key' });
 

@@ -45,8 +45,13 @@ export function accessNote(
     code: row.code ?? null,
     reason: request.reason,
     caseNo: request.case ?? null,
-    detail: { why: row.why },
+    detail: { why: row.why, ...ofJob(request.job) },
   };
+}
+
+/** Rows of one command are known by its job. */
+export function ofJob(job: string | undefined): { job?: string } {
+  return job === undefined ? {} : { job };
 }
 
 /** A row as pages and commands show it. @param words see audit-words */

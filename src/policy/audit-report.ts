@@ -13,22 +13,33 @@ export interface Site {
   timeZone: string;
 }
 
+/** What the reader is not shown yet. */
+export interface Untold {
+  /** Jobs of looks that are told later. */
+  without: readonly string[];
+  /** How much later at most, s. */
+  limitS: number;
+}
+/** For whoever is shown everything at once. */
+const ALL_TOLD: Untold = { without: [], limitS: 0 };
+
 /** Who looked, in a stretch of time: the weekly digest, and with a year the yearly numbers. */
 export async function auditDigest(
   audit: Pick<TableCalls['audit'], 'numbers' | 'list'>,
   range: { fromMs: number; toMs: number },
   { names, timeZone }: Site,
+  { without, limitS }: Untold = ALL_TOLD,
 ): Promise<AuditDigest> {
   // Counted in the thread of the store: a year of rows does not cross over.
-  const numbers = await audit.numbers(range);
-  const rows = await audit.list({ ...range, outside: true, limit: MOST_LINES });
+  const numbers = await audit.numbers({ ...range, without });
+  const rows = await audit.list({ ...range, without, outside: true, limit: MOST_LINES });
   const asked = Object.values(numbers.byAgency).reduce((sum, one) => sum + one.granted + one.refused, 0);
   return {
     from: toUtc(range.fromMs),
     to: toUtc(range.toMs),
     timeZone,
     numbers,
-    summary: summaryWords(numbers, names),
+    summary: [...summaryWords(numbers, names), ...untoldWords(limitS)],
     lines: rows.map(auditWords(names, timeZone)),
     more: asked - rows.length,
   };
@@ -72,6 +83,14 @@ function midnight(year: number, timeZone: string): number {
   const number = (type: string): number => Number(parts.find((part) => part.type === type)!.value);
   const shown = Date.UTC(number('year'), number('month') - 1, number('day'), number('hour'), number('minute'));
   return utc - (shown - utc);
+}
+
+function untoldWords(limitS: number): string[] {
+  if (limitS === 0) return [];
+  const minutes = Math.ceil(limitS / 60);
+  return [
+    `Your terms let the city have you told of a look up to ${minutes} minutes later: some may not stand here yet, and are counted when they do.`,
+  ];
 }
 
 /** The numbers as a person reads them. */

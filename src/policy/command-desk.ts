@@ -135,6 +135,8 @@ export class CommandDesk {
     if (this.#running.size >= MOST_RUNNING) {
       return this.#refuse(new CommandRefused('BUSY', `${MOST_RUNNING} commands are being carried out`, command));
     }
+    const tooLate = this.#tooLate(admitted);
+    if (tooLate !== null && (await tables.jobs.get(command.jobId)) === null) return this.#refuse(tooLate);
     const taken = await tables.jobs.take(newJob(admitted, text, clock.now()));
     if (taken.job.fingerprint !== fingerprint(text)) {
       return this.#refuse(new CommandRefused('DUPLICATE', 'this job id was used for another command', command));
@@ -142,7 +144,11 @@ export class CommandDesk {
     // The same command again: the same answer, and nothing is done twice.
     if (!taken.added) return this.#publish(taken.job);
     await this.#remember(Date.parse(command.issuedAt));
-    await gate.note({ ...this.#row(taken.job), outcome: 'granted', reason: command.reason });
+    const delay = command.notifyDelaySeconds ?? 0;
+    if (delay > 0) await gate.later.add(taken.job.id, delay * 1_000);
+    const row = this.#row(taken.job);
+    const detail = delay > 0 ? { ...row.detail, notifyDelaySeconds: delay } : row.detail;
+    await gate.note({ ...row, outcome: 'granted', reason: command.reason, detail });
     await this.#run(taken.job);
   }
 
@@ -170,6 +176,18 @@ export class CommandDesk {
     if (approval.job === null) return;
     const job = await this.#ports.tables.jobs.get(approval.job);
     if (job !== null && job.doneMs === null) await this.#run(job);
+  }
+
+  /** Why the owner cannot be told of this as late as the center asks; null: he can. */
+  #tooLate({ command, name }: Admitted): CommandRefused | null {
+    const delay = command.notifyDelaySeconds ?? 0;
+    if (delay === 0) return null;
+    const { access } = COMMANDS[name];
+    // The owner must know of a hold, since he can release it.
+    const limit = access === null || name === 'hold.set' ? 0 : this.#ports.gate.notifyLimitS();
+    if (delay <= limit) return null;
+    const why = `the owner is to be told ${delay} s later, and his terms allow ${limit} s for this`;
+    return new CommandRefused('NOTIFY_DELAY', why, command);
   }
 
   #run(job: Job): Promise<void> {
@@ -262,6 +280,8 @@ export class CommandDesk {
 
   async #askOwner(job: Job, requests: AccessRequest[]): Promise<'waiting'> {
     const approvals: string[] = [];
+    // Who is asked knows of it.
+    await this.#ports.gate.later.remove(job.id);
     for (const request of requests) approvals.push((await this.#ports.asks.ask(request, job.id)).id);
     await this.#publish(await this.#update(job, 'QUEUED', { waiting: 'owner', approvals }));
     return 'waiting';

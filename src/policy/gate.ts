@@ -6,13 +6,14 @@ import type { Grant } from '../contract/grant.js';
 import type { AccessRequest, Decision, Party } from '../contract/policy.js';
 import type { AuditNote } from '../store/audit.js';
 import type { TableCalls } from '../store/calls.js';
-import { accessNote, doorOf, partyColumns } from './audit-note.js';
+import { accessNote, doorOf, ofJob, partyColumns } from './audit-note.js';
 import { decide, holdsUntil } from './decide.js';
 import { leaseMs } from './lease.js';
 import { LocalSums } from './local-sums.js';
 import { Repeats } from './repeats.js';
 import { Sharing, type SharingTables } from './sharing.js';
 import type { Approved, PolicyState } from './state.js';
+import { ToldLater } from './told-later.js';
 import { ClockLease, NO_TERMS, readTerms, type TermsInForce } from './terms.js';
 
 export interface GatePorts {
@@ -54,6 +55,8 @@ export class Gate {
   readonly #requests = new WeakMap<Grant, AccessRequest>();
   readonly #listeners = new Set<() => void>();
   readonly #stops: (() => void)[] = [];
+  /** Looks that the owner is shown later. */
+  readonly later: ToldLater;
   #terms: TermsInForce = NO_TERMS;
   #reading: Promise<void> = Promise.resolve();
 
@@ -63,12 +66,19 @@ export class Gate {
     this.#lease = new ClockLease(ports.clock, ports.clockTrusted);
     this.#repeats = new Repeats(ports.clock);
     this.#sums = new LocalSums(ports.clock, (note) => this.note(note));
+    this.later = new ToldLater({
+      clock: ports.clock,
+      kv: ports.tables.kv,
+      clockHolds: () => this.#lease.holds(),
+      limitMs: () => this.notifyLimitS() * 1_000,
+    });
   }
 
   /** Loads what the owner decided and starts to watch hours and file. */
   static async open(ports: GatePorts): Promise<Gate> {
     const gate = new Gate(ports);
     await gate.#sharing.load();
+    await gate.later.load();
     await gate.reload();
     gate.#stops.push(ports.clock.every(RECHECK_MS, () => gate.recheck()));
     gate.#stops.push(ports.clock.every(FILE_MS, () => gate.reload()));
@@ -99,6 +109,11 @@ export class Gate {
   /** Whether hours and ends can be told at this moment. */
   clockHolds(): boolean {
     return this.#lease.holds();
+  }
+
+  /** How much later the owner may be told of a look, s. */
+  notifyLimitS(): number {
+    return this.enrolment === 'active' ? (this.#terms.document?.notifyDelaySeconds ?? 0) : 0;
   }
 
   pausedUntil(): number | null {
@@ -167,6 +182,7 @@ export class Gate {
       caseNo: request?.case ?? null,
       bytes: end.bytes,
       ref: grant.id,
+      ...(request?.job === undefined ? {} : { detail: ofJob(request.job) }),
     };
     const streams = request?.party.kind === 'local' && (grant.kind === 'live' || grant.kind === 'playback');
     await (streams ? this.#sums.add(grant.id, note) : this.note(note));

@@ -48,6 +48,14 @@ export function accessRequest(
   target: { camera: string; range: TimeRange },
 ): AccessRequest {
   const kind = COMMANDS[job.name as FootageCommand].access;
-  const asked = { party, door: 'mqtt' as const, kind, camera: target.camera, range: target.range, reason: job.reason };
+  const asked = {
+    party,
+    door: 'mqtt' as const,
+    kind,
+    camera: target.camera,
+    range: target.range,
+    reason: job.reason,
+    job: job.id,
+  };
   return job.caseNo === null ? asked : { ...asked, case: job.caseNo };
 }

@@ -21,6 +21,8 @@ export interface AuditQuery {
   looks?: boolean;
   /** Only what people outside the box got or asked for. */
   outside?: boolean;
+  /** Without the rows of these jobs: their look is told later. */
+  without?: readonly string[];
   /** Only rows before this one: the next page. */
   beforeSeq?: number;
   limit: number;
@@ -48,6 +50,11 @@ interface Columns {
   detail: string | null;
   link: string;
 }
+
+/** Of a row: whether it belongs to one of the jobs in the parameter `without`, a JSON list. */
+const OF_JOBS = `(detail is not null and coalesce(json_extract(detail, '$.job'), '') in (select value from json_each(:without)))`;
+const jobList = (jobs: readonly string[] | undefined): string | null =>
+  jobs === undefined || jobs.length === 0 ? null : JSON.stringify(jobs);
 
 interface Head {
   seq: number;
@@ -88,6 +95,7 @@ export function auditTable(sql: Sql, headKey: Uint8Array) {
            and (:camera is null or camera = :camera) and (:kind is null or kind = :kind)
            and (:outcome is null or outcome = :outcome)
            and (:outside = 0 or (kind = 'access' and ref is null and agency is not null))
+           and (:without is null or not ${OF_JOBS})
            and (:looks = 0 or kind = 'access') and (:before is null or seq < :before)
          order by seq desc limit :limit`,
         {
@@ -99,6 +107,7 @@ export function auditTable(sql: Sql, headKey: Uint8Array) {
           outside: query.outside === true ? 1 : 0,
           looks: query.looks === true ? 1 : 0,
           before: query.beforeSeq ?? null,
+          without: jobList(query.without),
           limit: query.limit,
         },
       );
@@ -109,15 +118,26 @@ export function auditTable(sql: Sql, headKey: Uint8Array) {
       return sql.all<Columns>('select * from audit where seq > :seq order by seq limit :limit', page).map(fromColumns);
     },
     /** Adds up the rows of a stretch of time. */
-    numbers(range: { fromMs: number; toMs: number }): AuditNumbers {
+    numbers({ fromMs, toMs, without }: { fromMs: number; toMs: number; without?: readonly string[] }): AuditNumbers {
       const rows = sql.db
-        .prepare<{ fromMs: number; toMs: number }, Omit<CountedRow, 'detail'> & { detail: string | null }>(
+        .prepare<
+          { fromMs: number; toMs: number; without: string | null },
+          Omit<CountedRow, 'detail'> & { detail: string | null }
+        >(
           `select kind, outcome, party, agency, role, action, camera, code, reason, case_no as caseNo, bytes, ref,
              case when kind in ('command', 'policy', 'login') or (kind = 'access' and agency is not null) then detail end as detail
-           from audit where at_ms >= :fromMs and at_ms < :toMs order by seq`,
+           from audit where at_ms >= :fromMs and at_ms < :toMs and (:without is null or not ${OF_JOBS})
+           order by seq`,
         )
-        .iterate(range);
+        .iterate({ fromMs, toMs, without: jobList(without) });
       return auditNumbers(parsed(rows));
+    },
+    /** Number of the first row of these jobs; null: there is none. */
+    firstOf(jobs: readonly string[]): number | null {
+      const found = sql.one<{ seq: number }>(`select seq from audit where ${OF_JOBS} order by seq limit 1`, {
+        without: jobList(jobs),
+      });
+      return found?.seq ?? null;
     },
     /** Recomputes the whole chain. `published`: a head known from elsewhere. */
     verify(published: { seq: number; link: string } | null): {

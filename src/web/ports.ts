@@ -100,13 +100,13 @@ export interface BackupPort {
   make(passphrase: string, by: Party): Promise<Uint8Array>;
 }
 
-/** The audit log, in words. */
+/** The audit log, in words. Owner and viewer are shown a look that is told later when its time has come. */
 export interface AuditPort {
   /** Newest first. */
-  list(query: AuditQuery): Promise<AuditEntry[]>;
+  list(query: AuditQuery, by: Party): Promise<AuditEntry[]>;
   /** Without times: the last seven days. */
-  digest(range: { from?: string; to?: string }): Promise<AuditDigest>;
-  numbers(year: number): Promise<AuditDigest>;
+  digest(range: { from?: string; to?: string }, by: Party): Promise<AuditDigest>;
+  numbers(year: number, by: Party): Promise<AuditDigest>;
   verify(): Promise<AuditVerdict>;
   /** Lines; the last one is the signed head. */
   export(by: Party): AsyncGenerator<string>;

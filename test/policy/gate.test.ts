@@ -205,6 +205,7 @@ async function lateBreaking(ports: GatePorts) {
     after: tables.audit.after,
     verify: tables.audit.verify,
     numbers: tables.audit.numbers,
+    firstOf: tables.audit.firstOf,
   };
   const gate = await Gate.open({ ...ports, tables: { ...tables, audit } });
   return { gate, break: () => (broken = true) };
@@ -229,6 +230,7 @@ test('a pause that comes while the audit row is written still refuses', async ()
     after: tables.audit.after,
     verify: tables.audit.verify,
     numbers: tables.audit.numbers,
+    firstOf: tables.audit.firstOf,
   };
   const gate = await Gate.open({ ...ports, tables: { ...tables, audit } });
   onTestFinished(() => gate.close());

@@ -34,6 +34,8 @@ export const requestBody = z.strictObject({
   agency: z.string(),
   reason: z.string().trim().min(3).max(500),
   case: z.string().optional(),
+  /** The owner is told so much later, as far as his terms allow. */
+  notifyDelaySeconds: z.number().int().nonnegative().optional(),
   priority: priority.default('routine'),
   /** Seconds until the command is void. */
   lifeS: z
@@ -160,6 +162,7 @@ export class Requests {
       by: { agency, operator, role: known.role },
       reason,
       ...(body.case === undefined || body.case === '' ? {} : { case: body.case }),
+      ...(body.notifyDelaySeconds === undefined ? {} : { notifyDelaySeconds: body.notifyDelaySeconds }),
       priority: body.priority,
       issuedAt: toUtc(now),
       expiresAt: toUtc(now + body.lifeS * 1000),

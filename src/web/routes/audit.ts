@@ -19,7 +19,7 @@ export const auditRoutes = [
     auth: STAFF,
     query: auditQuery,
     response: { status: 200, type: 'application/json', schema: auditBody },
-    handler: async ({ ports }, { query }) => ({ entries: await ports.audit.list(query) }),
+    handler: async ({ ports }, { query, party }) => ({ entries: await ports.audit.list(query, party) }),
   }),
   plain({
     method: 'GET',
@@ -28,7 +28,7 @@ export const auditRoutes = [
     auth: STAFF,
     query: auditDigestQuery,
     response: { status: 200, type: 'application/json', schema: auditDigestBody },
-    handler: ({ ports }, { query }) => ports.audit.digest(query),
+    handler: ({ ports }, { query, party }) => ports.audit.digest(query, party),
   }),
   plain({
     method: 'GET',
@@ -37,7 +37,7 @@ export const auditRoutes = [
     auth: STAFF,
     query: auditYearQuery,
     response: { status: 200, type: 'application/json', schema: auditDigestBody },
-    handler: ({ ports }, { query }) => ports.audit.numbers(query.year),
+    handler: ({ ports }, { query, party }) => ports.audit.numbers(query.year, party),
   }),
   plain({
     method: 'GET',
