@@ -47,23 +47,12 @@ async function box(options: BoxOptions = {}) {
   return { ...made, audit, sees, copy };
 }
 
-const handlers = (gateOf: () => { finished: (...args: never[]) => Promise<void> }): Handlers => ({
-  'clip.request': async ({ grants }) => {
-    const finished = gateOf().finished as (grant: unknown, end: object) => Promise<void>;
-    await finished(grants[0], { outcome: 'done', bytes: 7, why: 'clip sent to jdoe' });
-    return {};
-  },
-});
-
 async function looked(delay = LIMIT_S, options: BoxOptions = {}) {
-  let gate: Awaited<ReturnType<typeof box>>['gate'];
-  const made = await box({
-    handlers: handlers(() => ({
-      finished: (...args: never[]) => gate.finished(...(args as unknown as [never, never])),
-    })),
-    ...options,
-  });
-  gate = made.gate;
+  const handlers: Handlers = {
+    'clip.request': async ({ grants }) =>
+      made.gate.finished(grants[0]!, { outcome: 'done', bytes: 7, why: 'clip sent to jdoe' }),
+  };
+  const made: Awaited<ReturnType<typeof box>> = await box({ handlers, ...options });
   await made.desk.take(commandText(made, { notifyDelaySeconds: delay }));
   expect(made.jobs.at(-1)).toMatchObject({ state: 'SUCCEEDED' });
   return made;
