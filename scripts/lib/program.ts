@@ -82,7 +82,9 @@ export async function call<T>(
 /** As `call`, but anything but exit code 0 is an error with what the command said. */
 export async function must<T>(args: string[], options: { input?: string } = {}): Promise<T> {
   const { code, value, stderr } = await call<T>(args, options);
-  if (code !== 0) throw new Error(`bluelight ${args.join(' ')} ended with ${code}: ${stderr}`);
+  if (code !== 0) {
+    throw new Error(`bluelight ${args.join(' ')} ended with ${code}: ${stderr} ${JSON.stringify(value ?? null)}`);
+  }
   return value;
 }
 

@@ -37,7 +37,12 @@ async function suffer(
   const cured = Date.now();
   const status = await site.recording(20_000);
   const seenMs = Date.now() - cured;
-  const { spans } = await site.cli<StreamCoverage>(['coverage', 'cam-1', '--from', '-10m']);
+  // A disk that just came back may not answer in time.
+  const covered = await until(async () => {
+    const { code, value } = await site.tryCli<StreamCoverage>(['coverage', 'cam-1', '--from', '-10m']);
+    return code === 0 ? value : undefined;
+  }, 10_000);
+  const spans = covered?.spans ?? [];
   // By what is recorded and not by when it was seen: the first picture that reached the disk again.
   const first = spans.map((span) => Date.parse(span.from)).find((from) => from > since) ?? Infinity;
   const resumedMs = Math.max(0, Math.min(first - cured, seenMs));
