@@ -45,8 +45,8 @@ function cameraOf(row: LinkedAuditRow, names: CameraNames): string {
 }
 
 function who(row: LinkedAuditRow): string {
-  if (row.party === 'agent' && row.agency === null) return 'the city, unasked as you agreed,';
-  const role = row.role === null ? '' : `, ${row.role}`;
+  if (row.party === 'agent' && row.agency === null) return 'the city (unasked, as you agreed)';
+  const role = row.role === null || row.role === row.party ? '' : `, ${row.role}`;
   return row.agency === null ? `${personOf(row)}${role} (at the box)` : `${row.party} of ${row.agency}${role}`;
 }
 

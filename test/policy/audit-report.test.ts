@@ -55,7 +55,7 @@ test('sentences that an owner understands', () => {
   );
   expect(say(refused)).toContain('asked for the live picture of Front gate and was refused (not within the hours)');
   const unasked = audit.append(note({ party: 'agent', door: 'auto', camera: 'gate', atMs: NOW, reason: 'motion' }));
-  expect(say(unasked)).toContain('the city, unasked as you agreed, got a recorded clip of Front gate');
+  expect(say(unasked)).toContain('the city (unasked, as you agreed) got a recorded clip of Front gate');
   const paused = audit.append(
     note({
       kind: 'policy',
