@@ -222,6 +222,15 @@ test('a center that claimed the box before anybody consented can be left; a box 
   state.claim = { state: 'pending', site: 'store-7', box: 'box-1', center: 'rtcc', detail: '' };
   await openAccess();
   expect(await leave.count()).toBe(1);
+  // Left once and claimed anew: nobody has consented again, and it can be left again.
+  state.enrolment = 'ended';
+  await openAccess();
+  expect(await leave.count()).toBe(1);
+  expect(await page.locator('#sharing').textContent()).toContain('No terms are in force');
+  state.claim = NOBODY;
+  await openAccess();
+  expect(await leave.count()).toBe(0);
+  expect(await page.locator('#sharing').textContent()).toContain('You have left');
 });
 
 test('no error of the page or the browser', () => {

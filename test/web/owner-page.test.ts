@@ -178,6 +178,9 @@ beforeAll(async () => {
     async optOut({ recordings }: { recordings: string }) {
       did.push(`leave ${recordings}`);
       state.enrolment = 'ended';
+      const nobody = { state: 'none' as const, site: null, box: null, center: null, detail: '' };
+      const shown = await box.identity.show();
+      box.identity.show = async () => ({ ...shown, claim: nobody });
       return issued('exit');
     },
   });

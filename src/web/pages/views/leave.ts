@@ -16,9 +16,8 @@ export function leaveSection(page: AccessPage): HTMLElement {
     (body) => receipts.replaceChildren(...body.receipts.slice(0, MOST_SHOWN).map(receiptLine)),
     (error: unknown) => receipts.replaceChildren(errorNote(error)),
   );
-  const { enrolment } = page.sharing;
-  // A center may have claimed the box before anybody consented to terms: it can be left all the same.
-  const member = page.mayDecide && (enrolment === 'active' || (enrolment !== 'ended' && page.claimed));
+  // A center may have claimed the box, also anew, before anybody consented to terms: it can be left all the same.
+  const member = page.mayDecide && (page.sharing.enrolment === 'active' || page.claimed);
   return h(
     'section',
     { class: 'stack', id: 'leave' },

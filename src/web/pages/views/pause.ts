@@ -4,7 +4,7 @@ import { h } from '../dom.js';
 import { when } from '../format.js';
 import { badge, errorNote, field, type Tone } from '../parts.js';
 import { t } from '../strings.js';
-import type { AccessPage, Sharing } from './access.js';
+import type { AccessPage } from './access.js';
 
 const MINUTE_MS = 60_000;
 /** Null: until it is resumed by hand. */
@@ -23,7 +23,7 @@ export function pauseSection(page: AccessPage): HTMLElement {
   const act = (run: () => Promise<unknown>) => (): void => {
     run().then(page.changed, (error: unknown) => answer.replaceChildren(errorNote(error)));
   };
-  const { tone, label, text } = words(sharing);
+  const { tone, label, text } = words(page);
   return h(
     'section',
     { class: 'card stack', id: 'sharing' },
@@ -60,13 +60,14 @@ function resume(page: AccessPage, act: Act): HTMLElement {
   return h('button', { class: 'primary', type: 'button', onclick: go }, t.pause.resume);
 }
 
-function words(sharing: Sharing): { tone: Tone; label: string; text: string } {
+function words({ sharing, claimed }: AccessPage): { tone: Tone; label: string; text: string } {
   if (sharing.paused) {
     const until = sharing.until === null ? t.pause.untilResumed : t.pause.until(when(Date.parse(sharing.until)));
     return { tone: 'warn', label: t.pause.paused, text: `${until} ${t.pause.goesOn}` };
   }
   if (sharing.enrolment === 'active') return { tone: 'good', label: t.pause.on, text: t.pause.onText };
-  if (sharing.enrolment === 'ended') return { tone: 'idle', label: t.pause.left, text: t.pause.leftText };
+  // Claimed anew he is no longer gone: he has not consented yet.
+  if (sharing.enrolment === 'ended' && !claimed) return { tone: 'idle', label: t.pause.left, text: t.pause.leftText };
   return { tone: 'idle', label: t.pause.none, text: t.pause.noneText };
 }
 
