@@ -1,3 +1,4 @@
+import { keepHeapsSmall } from '../base/heap.js';
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { action } from './context.js';
@@ -9,6 +10,7 @@ export function addRunCommand(program: Command): void {
     .description('run the agent in the foreground until SIGTERM')
     .action(
       action(async (context) => {
+        keepHeapsSmall();
         const { startAgent } = await import('../main.js');
         const agent = await startAgent({
           settings: context.settings(),

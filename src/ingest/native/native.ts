@@ -17,8 +17,8 @@ export interface NativeDeps {
   paceMs?: number;
 }
 
-/** A third less CPU than reading every picture as it comes; what a viewer does not notice as delay. */
-const PACE_MS = 100;
+/** Half of the CPU of reading every picture as it comes; less than the length of a fragment, which a viewer waits for anyway. */
+const PACE_MS = 200;
 /** What one read takes from the kernel at most; a second read follows if there is more. */
 const READ_BUFFER = 128 * 1024;
 
