@@ -19,6 +19,8 @@ export interface ByteCount extends Counter {
 interface Open {
   purpose: Purpose;
   counted: Counter;
+  /** What it had sent when somebody last asked, and when it was first seen to be so much. */
+  seen: { sent: number; mono: number };
 }
 
 const TCP_MS = 5_000;
@@ -82,6 +84,17 @@ export class LinkSockets {
     return [...this.#open.keys()].flatMap((socket) => socket.localPort ?? []);
   }
 
+  /** True if a connection was seen to send something in the last `ms`. To be asked regularly: only asking sees it. */
+  sentWithin(ms: number): boolean {
+    const now = this.#clock.monotonic();
+    let sent = false;
+    for (const [{ bytesWritten }, { seen }] of this.#open) {
+      if (bytesWritten !== seen.sent) Object.assign(seen, { sent: bytesWritten, mono: now });
+      sent ||= seen.sent > 0 && now - seen.mono < ms;
+    }
+    return sent;
+  }
+
   /** Ends every connection: the link is gone, or a better one is there. */
   drop(): void {
     for (const socket of this.#open.keys()) {
@@ -110,7 +123,7 @@ export class LinkSockets {
   #dialOne({ port, purpose }: DialTarget, { address, family }: Address, withinMs: number): Promise<Socket> {
     // An upload that is withdrawn leaves nothing behind in the kernel that a link which comes back would send.
     const socket = purpose === 'clips' ? new AbruptSocket() : new Socket();
-    const open: Open = { purpose, counted: { sent: 0, received: 0 } };
+    const open: Open = { purpose, counted: { sent: 0, received: 0 }, seen: { sent: 0, mono: 0 } };
     this.#open.set(socket, open);
     socket.on('error', (error) => (this.#lastError = error.message));
     socket.on('close', () => {

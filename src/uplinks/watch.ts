@@ -39,6 +39,11 @@ interface Watched extends LinkMeasure {
 }
 
 const TICK_MS = 1_000;
+/**
+ * After a connection sent something the kernel's table is read for so long: what is not acknowledged was sent again by
+ * then. Reading it costs a walk over every slot that the kernel has for connections, whether used or not.
+ */
+const LOOK_MS = 5_000;
 /** A link that worked is down after so many failed measurements in a row; one that never did, after the first. */
 const FAILURES = 2;
 
@@ -95,7 +100,9 @@ export class LinkWatch {
 
   async #tick(): Promise<void> {
     await Promise.all(this.#links.map((link) => this.#look(link)));
-    const unanswered = await unansweredPorts();
+    // All are asked, also behind one that says yes: being asked is how they notice.
+    const looked = this.#links.filter((link) => link.sockets.sentWithin(LOOK_MS) || link.silentSince !== null);
+    const unanswered = looked.length > 0 ? await unansweredPorts() : new Set<number>();
     const now = this.#o.clock.monotonic();
     for (const link of this.#links) {
       const silent = link.sockets.localPorts().some((port) => unanswered.has(port));

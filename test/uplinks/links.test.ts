@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FakeClock } from '../../src/base/fake-clock.js';
@@ -55,6 +57,27 @@ test('a metered link is not measured while its own traffic shows that it works, 
   expect(probeDue({ ...quiet, silentMs: 3_000, sinceProbeMs: 1_000, failed: true })).toBe(true);
   expect(probeDue({ ...quiet, current: false, sinceProbeMs: 599_999 })).toBe(false);
   expect(probeDue({ ...quiet, up: false, sinceProbeMs: 15_000 })).toBe(true);
+});
+
+test('a connection counts as sending for a while after its last byte, and only then', async () => {
+  const server = createServer((socket) => socket.resume());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const time = new FakeClock();
+  const sockets = new LinkSockets(link('fiber'), time);
+  expect(sockets.sentWithin(5_000)).toBe(false);
+  const { port } = server.address() as AddressInfo;
+  const connection = await sockets.dial({ host: '127.0.0.1', port, purpose: 'mqtt' });
+  expect(sockets.sentWithin(5_000)).toBe(false);
+  for (let i = 0; i < 2; i++) {
+    connection.write('x');
+    expect(sockets.sentWithin(5_000)).toBe(true);
+    await time.advance(4_999);
+    expect(sockets.sentWithin(5_000)).toBe(true);
+    await time.advance(1);
+    expect(sockets.sentWithin(5_000)).toBe(false);
+  }
+  connection.destroy();
+  server.close();
 });
 
 test('a connection whose bytes were sent again without an answer is told from the kernel’s table', () => {
