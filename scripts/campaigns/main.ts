@@ -31,6 +31,8 @@ if (wanted.length === 0 || wanted.some((name) => !existsSync(`${here}${name}.ts`
   process.exit(2);
 }
 const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
+// What a campaign has mounted and made goes with it, also when somebody stops it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 let held = true;
 for (const name of wanted) {
   console.log(`${name}: seed ${seed}`);

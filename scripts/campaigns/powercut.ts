@@ -1,9 +1,10 @@
-import { canCutPower, powercutCampaign } from '../../test/ring/support/campaign.js';
+import { powercutCampaign } from '../../test/ring/support/campaign.js';
+import { canCutPower } from '../../test/ring/support/loop-disk.js';
 import type { CampaignOptions } from './main.js';
 
 const BUDGET_MS = 9 * 60_000;
 
-/** Power cuts of a loop ext4 while the ring records four streams under load. */
+/** Power cuts of a loop ext4 while the ring records four streams under load and state.db takes events and audit rows. */
 export async function run(options: CampaignOptions): Promise<{ ok: boolean; summary: string }> {
   if (!canCutPower()) return { ok: false, summary: 'needs root, loop devices and /usr/bin/python3' };
   const result = await powercutCampaign({
@@ -17,7 +18,7 @@ export async function run(options: CampaignOptions): Promise<{ ok: boolean; summ
     result.problems.length > 0 ? `; repeat: scripts/prove powercut --n ${result.rounds} --seed ${options.seed}` : '';
   return {
     ok: result.problems.length === 0 && result.rounds > 0,
-    summary: `${result.rounds} power cuts, at most ${result.worstLostMs} ms lost, ${result.problems.length} problems${repeat}`,
+    summary: `${result.rounds} power cuts, at most ${result.worstLostMs} ms of footage lost, ${result.problems.length} problems${repeat}`,
   };
 }
 

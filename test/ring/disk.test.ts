@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { canCutPower, LoopDisk } from './support/campaign.js';
+import { canCutPower, LoopDisk } from './support/loop-disk.js';
 import { checkClosed, limits, Rig } from './support/rig.js';
 
 /** The real thing: an ext4 that fills up, goes read-only, fails, goes away or is swapped while the ring records on it. */

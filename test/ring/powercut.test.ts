@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { canCutPower, powercutCampaign } from './support/campaign.js';
+import { powercutCampaign } from './support/campaign.js';
+import { canCutPower } from './support/loop-disk.js';
 
 test.skipIf(!canCutPower())(
   'power cut under load: at most 1 s and one fragment are lost, nothing that was claimed to be safe',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HeldState } from '../../src/store/held-state.js';
 import { StateDb } from '../../src/store/state-db.js';
-import { canCutPower, LoopDisk } from '../ring/support/campaign.js';
+import { canCutPower, LoopDisk } from '../ring/support/loop-disk.js';
 import { HandClock } from '../ring/support/rig.js';
 
 describe.skipIf(!canCutPower())('state.db on a disk that fails', () => {

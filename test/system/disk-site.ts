@@ -12,7 +12,7 @@ import { connectAgent } from '../../src/cli/agent.js';
 import type { StatusBody } from '../../src/contract/http.js';
 import type { Heartbeat } from '../../src/contract/messages.js';
 import { mosquitto } from '../center/mosquitto.js';
-import { LoopDisk } from '../ring/support/campaign.js';
+import { LoopDisk } from '../ring/support/loop-disk.js';
 import { openSite, type TestSite } from './site.js';
 
 /** Runs in the main thread of the agent: how late its loop and its name look-ups are, worst of each half second. */

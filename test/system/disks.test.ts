@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import type { StreamCoverage } from '../../src/contract/coverage.js';
 import { StateDb } from '../../src/store/state-db.js';
-import { canCutPower, LoopDisk } from '../ring/support/campaign.js';
+import { canCutPower, LoopDisk } from '../ring/support/loop-disk.js';
 import { filesBelow, Rig } from '../ring/support/rig.js';
 import type { RingCheckReport } from '../../src/contract/ring.js';
 import { DiskSite } from './disk-site.js';

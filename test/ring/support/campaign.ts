@@ -1,29 +1,45 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { buildSync } from 'esbuild';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { LoopDisk } from './loop-disk.js';
 import { makeFootage } from './media.js';
-import { checkClosed, filesBelow, limits, Rig } from './rig.js';
+import { checkClosed, filesBelow, limits, Rig, tempDir } from './rig.js';
+import { inspectState, type StateAck } from './state/load.js';
 
 const STREAMS = ['a.main', 'a.sub', 'b.main', 'b.sub'];
 
-/** What the child said last before it died. */
-export interface LastWord {
+/** A fragment that the ring took, said before the next one is handed over. */
+interface TookWord {
+  took: string;
+  fromMs: number;
+  toMs: number;
+}
+
+/** What the ring claims after a step. */
+interface StepWord {
   now: number;
-  /** Where the run of each stream began: what was before it was never handed over. */
-  began: Record<string, number>;
-  written: Record<string, number>;
   committed: Record<string, number>;
   state: string;
   problem: string | null;
   usedBytes: number;
   heads: Record<string, { seq: number; link: string }>;
+  acked?: StateAck;
+}
+
+export type ChildWord = TookWord | StepWord;
+
+/** Everything that counts of what the child said before it was struck. */
+interface Said extends StepWord {
+  /** By stream: the spans of time that the ring took, fragment after fragment. */
+  taken: Map<string, { fromMs: number; toMs: number }[]>;
+  /** With room for all, a ring that does not record has been hurt before it was struck. */
+  early: StepWord | undefined;
 }
 
 export interface Round {
-  /** Largest time that a stream had handed over and that is gone, ms. */
+  /** Longest footage of one stream that the ring had taken and that is gone, ms. */
   lostMs: number;
   closed: number;
   problems: string[];
@@ -46,17 +62,21 @@ function bundleChild(): string {
   const here = fileURLToPath(new URL('.', import.meta.url));
   const root = join(here, '../../..');
   const directory = mkdtempSync(join(mkdirp(join(root, 'node_modules/.cache')), 'ring-load-'));
+  // Both databases look for their schema beside their code.
   buildSync({
-    entryPoints: [join(here, 'load-child.ts')],
-    outfile: join(directory, 'child.mjs'),
+    entryPoints: { 'load-child': join(here, 'load-child.ts'), 'state/load': join(here, 'state/load.ts') },
+    outdir: directory,
+    external: ['./state/load.js'],
     bundle: true,
     platform: 'node',
     format: 'esm',
     packages: 'external',
     logLevel: 'warning',
   });
+  writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
   copyFileSync(join(root, 'src/ring/schema.sql'), join(directory, 'schema.sql'));
-  return join(directory, 'child.mjs');
+  copyFileSync(join(root, 'src/store/schema.sql'), join(directory, 'state/schema.sql'));
+  return join(directory, 'load-child.js');
 }
 
 function mkdirp(path: string): string {
@@ -66,10 +86,11 @@ function mkdirp(path: string): string {
 
 /** Prepares what all rounds share: the footage and the place where time goes on. */
 export class RingCampaign {
-  readonly work = mkdtempSync(join(tmpdir(), 'campaign-'));
+  readonly work = tempDir();
   readonly footageFile = join(this.work, 'footage.mp4');
   readonly quotaBytes: number;
-  wallMs = Date.UTC(2026, 0, 1);
+  readonly #begunMs = Date.UTC(2026, 0, 1);
+  wallMs = this.#begunMs;
   #boots = 0;
   readonly #child: string;
 
@@ -77,13 +98,18 @@ export class RingCampaign {
     this.quotaBytes = quotaBytes;
     writeFileSync(this.footageFile, makeFootage());
     this.#child = bundleChild();
+    process.once('exit', () => this.remove());
   }
 
   /**
-   * Starts the child and calls `strike` after it has said something `steps` times. Resolves with its last whole line,
-   * when it is dead.
+   * Starts the child and calls `strike` after it has made `steps` steps. Resolves with what it said, when it is dead.
+   *
+   * What is lost is counted from what the ring took, to the last fragment before the blow: the child goes on while the
+   * blow is on its way, so it is heard to its end, and everything counts that it said while the ring still said `ok`. A
+   * disk without power refuses the next write, so a fragment that was taken without an error was taken before the cut,
+   * and what was claimed to be safe counts if the disk took another write after the claim.
    */
-  async run(directory: string, steps: number, strike: (pid: number) => void): Promise<LastWord> {
+  async run(directory: string, steps: number, strike: (pid: number) => void): Promise<Said> {
     mkdirSync(directory, { recursive: true });
     writeFileSync(`${this.footageFile}.clock`, String(this.wallMs));
     const child = spawn(
@@ -91,36 +117,43 @@ export class RingCampaign {
       [this.#child, directory, this.footageFile, String(this.quotaBytes), `boot-${++this.#boots}`],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
-    let last: LastWord | undefined;
-    let rest = '';
+    const taken: Said['taken'] = new Map();
+    let last: StepWord | undefined;
+    let early: StepWord | undefined;
     let errors = '';
-    let lines = 0;
-    let struck = false;
-    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-    child.stdout.on('data', (chunk: Buffer) => {
-      // What arrives after the blow was said by a process that did not know yet.
-      if (struck) return;
-      const parts = (rest + chunk.toString()).split('\n');
-      rest = parts.pop()!;
-      for (const line of parts) {
-        last = JSON.parse(line) as LastWord;
-        if (++lines < steps) continue;
-        struck = true;
-        strike(child.pid!);
+    let made = 0;
+    let [struck, hurt] = [false, false];
+    const hear = (line: string): void => {
+      const word = JSON.parse(line) as ChildWord;
+      if ('took' in word) {
+        if (!hurt) extend(taken, word);
         return;
       }
+      hurt ||= word.state !== 'ok';
+      if (hurt && !struck) early = word;
+      if (!hurt || last === undefined) last = word;
+      if (struck || (!hurt && ++made < steps)) return;
+      struck = true;
+      strike(child.pid!);
+    };
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+    // The last line may be half.
+    let rest = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n');
+      rest = lines.pop()!;
+      lines.forEach(hear);
     });
     await new Promise((resolve) => child.on('close', resolve));
     if (last === undefined || !struck) throw new Error(`the recording process died by itself: ${errors}`);
-    return last;
+    return { ...last, taken, early };
   }
 
   /** Starts the ring again and holds everything that the child said against what is there. */
-  inspect(directory: string, said: LastWord, allowLostMs: number): Round {
+  inspect(directory: string, said: Said, allowLostMs: number): Round {
     const rig = new Rig({ limits: limits({ quotaBytes: this.quotaBytes }), bootId: `after-${this.#boots}` }, directory);
     const problems: string[] = [];
-    // With room for all, a ring that does not record has been hurt before it was struck.
-    if (said.state !== 'ok') problems.push(`it was ${said.state}: ${said.problem}`);
+    if (said.early !== undefined) problems.push(`it was ${said.early.state}: ${said.early.problem}`);
     rig.clock.wall = said.now + 5_000;
     rig.open();
     const closed = checkClosed(rig, STREAMS);
@@ -130,12 +163,13 @@ export class RingCampaign {
       problems.push(`orphans: ${readdirSync(join(directory, 'orphans')).join()}`);
     const integrity = rig.integrity();
     if (integrity !== 'ok') problems.push(`integrity: ${integrity}`);
+    problems.push(...inspectState(directory, said.acked));
     let lostMs = 0;
     for (const stream of STREAMS) {
-      const newest = rig.ring.status().streams.find((s) => s.stream === stream)?.newestMs ?? 0;
-      const lost = said.written[stream]! - Math.max(newest, said.began[stream]!);
+      const lost = lostOf(rig, stream, said);
       lostMs = Math.max(lostMs, lost);
       if (lost > allowLostMs) problems.push(`${stream}: lost ${lost} ms`);
+      const newest = rig.ring.status().streams.find((s) => s.stream === stream)?.newestMs ?? 0;
       if (newest < said.committed[stream]!) {
         problems.push(`${stream}: ${said.committed[stream]! - newest} ms were claimed to be safe and are gone`);
       }
@@ -143,10 +177,10 @@ export class RingCampaign {
       const now = rig.ring.heads()[stream];
       if (now === undefined || now.seq < head.seq) problems.push(`${stream}: closed segment ${head.seq} is gone`);
       else if (now.seq === head.seq && now.link !== head.link) problems.push(`${stream}: another head at ${head.seq}`);
-      const { spans, gaps } = rig.ring.coverage(stream, said.now - 60_000, said.now);
+      const { spans, gaps } = rig.ring.coverage(stream, this.#begunMs, said.now);
       const told = [...spans, ...gaps].reduce((sum, x) => sum + x.toMs - x.fromMs, 0);
-      if (told !== 60_000 && said.now - 60_000 > this.wallMs)
-        problems.push(`${stream}: coverage tells ${told} of 60000 ms`);
+      if (told !== said.now - this.#begunMs)
+        problems.push(`${stream}: coverage tells ${told} of ${said.now - this.#begunMs} ms`);
     }
     this.wallMs = Math.max(this.wallMs, said.now + 10_000);
     rig.ring.dropHandles();
@@ -157,6 +191,31 @@ export class RingCampaign {
     rmSync(this.work, { recursive: true, force: true });
     rmSync(dirname(this.#child), { recursive: true, force: true });
   }
+}
+
+function extend(taken: Said['taken'], { took, fromMs, toMs }: TookWord): void {
+  const spans = taken.get(took) ?? [];
+  taken.set(took, spans);
+  const last = spans.at(-1);
+  if (last?.toMs === fromMs) last.toMs = toMs;
+  else spans.push({ fromMs, toMs });
+}
+
+/** So much footage of a stream is in the ring whatever it evicts. */
+const KEPT_MS = 40_000;
+
+/** Footage that the ring took and that it does not have, ms: at the end or anywhere else. */
+function lostOf(rig: Rig, stream: string, { taken }: Said): number {
+  const handed = taken.get(stream) ?? [];
+  const fromMs = (handed.at(-1)?.toMs ?? 0) - KEPT_MS;
+  let lost = 0;
+  for (const one of handed) {
+    const range = { fromMs: Math.max(one.fromMs, fromMs), toMs: one.toMs };
+    if (range.toMs <= range.fromMs) continue;
+    const { spans } = rig.ring.coverage(stream, range.fromMs, range.toMs);
+    lost += range.toMs - range.fromMs - spans.reduce((sum, span) => sum + span.toMs - span.fromMs, 0);
+  }
+  return lost;
 }
 
 /** N rounds of load and SIGKILL at random on one directory. */
@@ -184,59 +243,6 @@ export async function killCampaign(options: {
     campaign.remove();
   }
   return { rounds, worstLostMs, problems };
-}
-
-/** A small ext4 on a loop device that can lose its power. Needs root. */
-export class LoopDisk {
-  readonly directory: string;
-  readonly image: string;
-  readonly #place: string;
-  #placed = false;
-
-  constructor(work: string, megabytes: number) {
-    this.image = join(work, 'disk.img');
-    this.#place = join(work, 'place');
-    this.directory = join(this.#place, 'mnt');
-    mkdirSync(this.directory, { recursive: true });
-    execFileSync('truncate', ['-s', `${megabytes}M`, this.image]);
-    execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', this.image]);
-  }
-
-  /** @param image another disk in the place of this one */
-  mount(image = this.image): void {
-    // Whoever makes a mount namespace meanwhile (`ip netns exec`) gets a copy of every mount, which keeps the disk in
-    // use after ours is gone, unless the place of the mount is shared.
-    if (!this.#placed) {
-      execFileSync('mount', ['--bind', this.#place, this.#place]);
-      execFileSync('mount', ['--make-shared', this.#place]);
-      this.#placed = true;
-    }
-    execFileSync('mount', ['-o', 'loop', image, this.directory]);
-  }
-
-  /** Everything that is not on the disk yet is gone and every further call fails: EXT4_IOC_SHUTDOWN, no log flush. */
-  cutPower(): void {
-    const code =
-      'import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))';
-    execFileSync('/usr/bin/python3', ['-c', code, this.directory]);
-  }
-
-  /** @throws Error while files on it are open */
-  umount(): void {
-    execFileSync('umount', [this.directory], { stdio: 'pipe' });
-  }
-
-  /** Off, whether it is mounted or not and whoever has files open there. */
-  remove(): void {
-    spawnSync('umount', ['-l', this.directory], { stdio: 'ignore' });
-    if (this.#placed) execFileSync('umount', ['-l', this.#place]);
-    this.#placed = false;
-  }
-}
-
-/** Root, loop devices and ext4 are needed to cut the power. */
-export function canCutPower(): boolean {
-  return process.getuid?.() === 0 && existsSync('/dev/loop-control') && existsSync('/usr/bin/python3');
 }
 
 /** N rounds of load and a power cut at random. */

@@ -1,0 +1,57 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A small ext4 on a loop device that can lose its power. Needs root. */
+export class LoopDisk {
+  readonly directory: string;
+  readonly image: string;
+  readonly #place: string;
+  #placed = false;
+
+  constructor(work: string, megabytes: number) {
+    this.image = join(work, 'disk.img');
+    this.#place = join(work, 'place');
+    this.directory = join(this.#place, 'mnt');
+    mkdirSync(this.directory, { recursive: true });
+    execFileSync('truncate', ['-s', `${megabytes}M`, this.image]);
+    execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', this.image]);
+  }
+
+  /** @param image another disk in the place of this one */
+  mount(image = this.image): void {
+    // Whoever makes a mount namespace meanwhile (`ip netns exec`) gets a copy of every mount, which keeps the disk in
+    // use after ours is gone, unless the place of the mount is shared.
+    if (!this.#placed) {
+      execFileSync('mount', ['--bind', this.#place, this.#place]);
+      execFileSync('mount', ['--make-shared', this.#place]);
+      this.#placed = true;
+      process.once('exit', () => this.remove());
+    }
+    execFileSync('mount', ['-o', 'loop', image, this.directory]);
+  }
+
+  /** Everything that is not on the disk yet is gone and every further call fails: EXT4_IOC_SHUTDOWN, no log flush. */
+  cutPower(): void {
+    const code =
+      'import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))';
+    execFileSync('/usr/bin/python3', ['-c', code, this.directory]);
+  }
+
+  /** @throws Error while files on it are open */
+  umount(): void {
+    execFileSync('umount', [this.directory], { stdio: 'pipe' });
+  }
+
+  /** Off, whether it is mounted or not and whoever has files open there. */
+  remove(): void {
+    spawnSync('umount', ['-l', this.directory], { stdio: 'ignore' });
+    if (this.#placed) execFileSync('umount', ['-l', this.#place]);
+    this.#placed = false;
+  }
+}
+
+/** Root, loop devices and ext4 are needed to cut the power. */
+export function canCutPower(): boolean {
+  return process.getuid?.() === 0 && existsSync('/dev/loop-control') && existsSync('/usr/bin/python3');
+}
