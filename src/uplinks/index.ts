@@ -67,7 +67,7 @@ export interface Uplinks {
 /** Every way out of the box. Nothing else opens an outside socket towards the center. */
 export function createUplinks(options: UplinksOptions): Uplinks {
   const { clock } = options;
-  const sockets = options.links.map((link) => new LinkSockets(link, clock));
+  const sockets = options.links.map((link) => new LinkSockets(link, clock, options.log));
   if (sockets.length === 0) {
     throw new BluelightError('NO_UPLINK', 'no uplink is configured', { fix: 'name at least one in [[uplinks.links]]' });
   }

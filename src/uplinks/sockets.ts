@@ -6,6 +6,8 @@ import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { bindToDevice } from '../base/bind-device.js';
 import { withDeadline, type Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
+import { FirstHops } from '../base/first-hop.js';
+import type { Log } from '../base/log.js';
 import { AbruptSocket } from '../base/unsent.js';
 import type { Counter } from './counters.js';
 import { Resolver, type Address } from './dns.js';
@@ -31,14 +33,16 @@ export class LinkSockets {
   readonly link: LinkConfig;
   readonly #clock: Clock;
   readonly #resolver: Resolver;
+  readonly #hops: FirstHops;
   readonly #open = new Map<Socket, Open>();
   readonly #done = new Map<Purpose, Counter>();
   readonly #total: Counter = { sent: 0, received: 0 };
   #lastError: string | null = null;
 
-  constructor(link: LinkConfig, clock: Clock) {
+  constructor(link: LinkConfig, clock: Clock, log: Log) {
     this.link = link;
     this.#clock = clock;
+    this.#hops = new FirstHops(clock, log, (sent) => this.#add('clips', { sent, received: 0 }));
     this.#resolver = new Resolver({
       clock,
       interface: link.interface,
@@ -122,7 +126,7 @@ export class LinkSockets {
 
   #dialOne({ port, purpose }: DialTarget, { address, family }: Address, withinMs: number): Promise<Socket> {
     // An upload that is withdrawn leaves nothing behind in the kernel that a link which comes back would send.
-    const socket = purpose === 'clips' ? new AbruptSocket() : new Socket();
+    const socket = purpose === 'clips' ? new AbruptSocket(this.#hops, this.link.interface) : new Socket();
     const open: Open = { purpose, counted: { sent: 0, received: 0 }, seen: { sent: 0, mono: 0 } };
     this.#open.set(socket, open);
     socket.on('error', (error) => (this.#lastError = error.message));

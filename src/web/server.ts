@@ -7,6 +7,7 @@ import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
+import { FirstHops } from '../base/first-hop.js';
 import type { Log } from '../base/log.js';
 import { Connections } from '../base/unsent.js';
 import { LoginLimit } from './login-limit.js';
@@ -66,7 +67,7 @@ export function createWeb(options: WebOptions): Web {
       technician: options.technicianMs ?? LIFETIMES_MS.technician,
     }),
     logins: new LoginLimit(options.clock),
-    connections: new Connections(),
+    connections: new Connections(new FirstHops(options.clock, options.log)),
   };
   const router = createRouter({ routes: ROUTES, services, assets: loadAssets(options.pages), hosts: options.hosts });
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 4096, perMessageDeflate: false });

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as tlsConnect, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
+import { FirstHops } from '../../src/base/first-hop.js';
+import { silentLog } from '../../src/base/log.js';
 import { AbruptSocket, Connections } from '../../src/base/unsent.js';
 import { makeCertificate } from '../web/harness.js';
 
@@ -34,7 +37,7 @@ function certificate(): { key: string; cert: string } {
 }
 
 test('a viewer that takes nothing is cut, and the kernel keeps nothing to send it later', async () => {
-  const connections = new Connections();
+  const connections = new Connections(new FirstHops(systemClock(), silentLog));
   const server = createTlsServer(certificate());
   server.on('connection', (raw: Socket) => connections.opened(raw));
   const secured = once(server, 'secureConnection') as Promise<[TLSSocket]>;
@@ -65,7 +68,7 @@ test.each(['plain', 'TLS'])('an upload over %s that is given up leaves nothing i
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const raw = new AbruptSocket();
+  const raw = new AbruptSocket(new FirstHops(systemClock(), silentLog), null);
   raw.connect({ port, host: '127.0.0.1' });
   await once(raw, 'connect');
   const own = raw.localPort!;

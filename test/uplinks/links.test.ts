@@ -3,6 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FakeClock } from '../../src/base/fake-clock.js';
+import { silentLog } from '../../src/base/log.js';
 import { linkSetting, linksSetting } from '../../src/settings/links.js';
 import { billingPeriod, budgetState } from '../../src/uplinks/budget.js';
 import { apportion, counterDelta, parseCounters } from '../../src/uplinks/counters.js';
@@ -63,7 +64,7 @@ test('a connection counts as sending for a while after its last byte, and only t
   const server = createServer((socket) => socket.resume());
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const time = new FakeClock();
-  const sockets = new LinkSockets(link('fiber'), time);
+  const sockets = new LinkSockets(link('fiber'), time, silentLog);
   expect(sockets.sentWithin(5_000)).toBe(false);
   const { port } = server.address() as AddressInfo;
   const connection = await sockets.dial({ host: '127.0.0.1', port, purpose: 'mqtt' });
@@ -157,6 +158,7 @@ test('the ledger counts what the interface moved while the agent was stopped, an
     const sockets = new LinkSockets(
       link('lte', { kind: 'cellular', interface: 'wwan0', budget: '1MB', billing_day: 15 }),
       clock,
+      silentLog,
     );
     const readText = (path: string): Promise<string> => Promise.resolve(path.endsWith('boot_id') ? boot : dev);
     const ledger = new Ledger({ clock, links: [sockets], table, readText });
