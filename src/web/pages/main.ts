@@ -6,8 +6,10 @@ import { Store } from './store.js';
 import { t } from './strings.js';
 import { accessView } from './views/access.js';
 import { addView } from './views/add.js';
+import { asksBanner } from './views/asks.js';
 import { boxView } from './views/box.js';
 import { cameraView } from './views/camera.js';
+import { chooseView } from './views/choose.js';
 import { clipsView } from './views/clips.js';
 import { loginView } from './views/login.js';
 import { overviewView } from './views/overview.js';
@@ -15,6 +17,7 @@ import { overviewView } from './views/overview.js';
 const root = document.getElementById('app')!;
 let store: Store | null = null;
 let current: View | null = null;
+let endBanner: () => void = () => undefined;
 
 const SECTIONS: { hash: string; name: string; icon: IconName }[] = [
   { hash: '#/', name: t.nav.cameras, icon: 'cameras' },
@@ -23,12 +26,16 @@ const SECTIONS: { hash: string; name: string; icon: IconName }[] = [
   { hash: '#/access', name: t.nav.access, icon: 'access' },
 ];
 
+/** Views that stand below one of the sections. */
+const PARENT: Record<string, string> = { '#/camera': '#/', '#/add': '#/', '#/terms': '#/access' };
+
 function route(from: Store): View {
   const [, section = '', id = '', at = ''] = location.hash.split('/');
   if (section === 'camera') return cameraView(from, id, at === '' ? null : Number(at));
   if (section === 'clips') return clipsView(from);
   if (section === 'box') return boxView(from);
   if (section === 'access') return accessView(from);
+  if (section === 'terms') return chooseView(from);
   if (section === 'add') return addView(from);
   return overviewView(from);
 }
@@ -42,6 +49,7 @@ function showLogin(): void {
 function leave(): void {
   current?.destroy();
   current = null;
+  endBanner();
   store?.stop();
   store = null;
 }
@@ -65,14 +73,16 @@ async function enter(session: SessionBody): Promise<void> {
     { 'aria-label': t.nav.label },
     ...SECTIONS.map((section) => h('a', { href: section.hash }, icon(section.icon), h('span', {}, section.name))),
   );
-  root.replaceChildren(topBar(mine, nav), lostBanner(mine), content);
+  const asks = asksBanner(mine);
+  endBanner = asks.stop;
+  root.replaceChildren(topBar(mine, nav), lostBanner(mine), asks.element, content);
   const show = (): void => {
     current?.destroy();
     current = route(mine);
     content.replaceChildren(current.element);
     const section = `#/${location.hash.split('/')[1] ?? ''}`;
     for (const link of nav.querySelectorAll('a')) {
-      const here = link.hash === section || (link.hash === '#/' && ['#/camera', '#/add'].includes(section));
+      const here = link.hash === (PARENT[section] ?? section);
       if (here) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }

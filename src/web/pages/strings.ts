@@ -1,6 +1,7 @@
 import { accessWords } from './strings/access.js';
 import { claimWords } from './strings/claim.js';
 import { plural } from './strings/plural.js';
+import { termsWords } from './strings/terms.js';
 
 /** Every word of the page. Another language is another object of this shape. */
 export const t = {
@@ -211,6 +212,7 @@ export const t = {
   },
   ...claimWords,
   ...accessWords,
+  ...termsWords,
   days: { mon: 'Mon', tue: 'Tue', wed: 'Wed', thu: 'Thu', fri: 'Fri', sat: 'Sat', sun: 'Sun' },
   add: {
     title: 'Add camera',

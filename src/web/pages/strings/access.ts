@@ -5,6 +5,7 @@ export const accessWords = {
   asks: {
     title: 'The city asks',
     none: 'No request waits for your answer.',
+    banner: (n: number) => `The city asks: ${plural(n, 'request waits', 'requests wait')} for your answer`,
     yes: 'Yes, show it',
     no: 'No',
     caseNo: (text: string) => `case ${text}`,
@@ -48,6 +49,7 @@ export const accessWords = {
     title: 'Your terms',
     titleOthers: 'Terms in force',
     none: 'Nobody has set terms yet.',
+    change: 'Change my terms',
     version: (n: number) => `Version ${n}`,
     authority: { owner: 'signed by the owner', city: 'set by the city' },
     table: 'What the city can have of each camera',

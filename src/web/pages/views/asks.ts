@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { approvalsBody } from '../../../contract/owner.js';
 import { get, post, url } from '../api.js';
-import { h } from '../dom.js';
+import { h, type Cleanup } from '../dom.js';
 import { when } from '../format.js';
 import { errorNote } from '../parts.js';
 import type { Store } from '../store.js';
@@ -11,20 +11,49 @@ type Ask = z.infer<typeof approvalsBody>['approvals'][number];
 
 const HOUR_MS = 3_600_000;
 
+/** How often the box is asked whether somebody asks. */
+const POLL_MS = 5_000;
+
+async function waiting(): Promise<Ask[]> {
+  return (await get<z.infer<typeof approvalsBody>>('/approvals')).approvals;
+}
+
 /** Requests of the city that wait for the owner: who asks, why, for what, and his own pictures of it. */
-export function asksSection(store: Store): HTMLElement {
-  const list = h('div', { class: 'list' });
+export function asksSection(store: Store, cleanup: Cleanup): HTMLElement {
+  const list = h('div', { class: 'list', 'aria-live': 'polite' });
+  let shown = '';
   const show = async (): Promise<void> => {
     try {
-      const { approvals } = await get<z.infer<typeof approvalsBody>>('/approvals');
-      if (approvals.length === 0) list.replaceChildren(h('p', { class: 'muted' }, t.asks.none));
-      else list.replaceChildren(...approvals.map((ask) => card(store, ask, show)));
+      const asks = await waiting();
+      // What somebody is reading stays.
+      const now = asks.map(({ id }) => id).join();
+      if (now === shown && list.childElementCount > 0) return;
+      shown = now;
+      if (asks.length === 0) list.replaceChildren(h('p', { class: 'muted' }, t.asks.none));
+      else list.replaceChildren(...asks.map((ask) => card(store, ask, show)));
     } catch (error) {
-      list.replaceChildren(errorNote(error));
+      if (list.childElementCount === 0) list.replaceChildren(errorNote(error));
     }
   };
   void show();
+  cleanup.every(POLL_MS, () => void show());
   return h('section', { class: 'stack', id: 'asks' }, h('h2', {}, t.asks.title), list);
+}
+
+/** For the owner on any other view: that somebody waits for his answer. */
+export function asksBanner(store: Store): { element: HTMLElement; stop: () => void } {
+  const link = h('a', { class: 'asked', href: '#/access', hidden: true });
+  const look = async (): Promise<void> => {
+    const n = (await waiting()).length;
+    link.hidden = n === 0;
+    link.textContent = t.asks.banner(n);
+  };
+  // A box that does not answer is said elsewhere.
+  const again = (): void => void look().catch(() => undefined);
+  if (store.session.role !== 'owner') return { element: link, stop: () => undefined };
+  again();
+  const timer = setInterval(again, POLL_MS);
+  return { element: link, stop: () => clearInterval(timer) };
 }
 
 function card(store: Store, ask: Ask, again: () => Promise<void>): HTMLElement {

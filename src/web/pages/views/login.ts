@@ -1,40 +1,19 @@
 import type { SessionBody } from '../../../contract/http.js';
 import { post } from '../api.js';
-import { h, icon, type View } from '../dom.js';
+import { h, type View } from '../dom.js';
+import { secretInput } from '../forms.js';
 import { errorNote, field } from '../parts.js';
 import { t } from '../strings.js';
 
 export function loginView(done: (session: SessionBody) => void): View {
-  const code = h('input', {
-    type: 'password',
-    name: 'code',
-    required: true,
-    autocomplete: 'current-password',
-    autocapitalize: 'off',
-    spellcheck: 'false',
-    maxlength: 200,
-  });
+  const { input: code, element, typed } = secretInput('code', 'current-password');
   const submit = h('button', { class: 'primary', type: 'submit' }, t.login.submit);
   const wrong = h('div');
-  const show = h(
-    'button',
-    {
-      class: 'icon-button',
-      type: 'button',
-      'aria-label': t.login.show,
-      'aria-pressed': 'false',
-      onclick: () => {
-        code.type = code.type === 'password' ? 'text' : 'password';
-        show.setAttribute('aria-pressed', String(code.type === 'text'));
-      },
-    },
-    icon('eye'),
-  );
   const login = async (): Promise<void> => {
     submit.disabled = true;
     submit.textContent = t.login.busy;
     try {
-      done(await post<SessionBody>('/login', { code: code.value.trim() }));
+      done(await post<SessionBody>('/login', { code: typed() }));
     } catch (error) {
       wrong.replaceChildren(errorNote(error));
       code.select();
@@ -55,7 +34,7 @@ export function loginView(done: (session: SessionBody) => void): View {
     h('span', { class: 'lamp big', 'aria-hidden': 'true' }),
     h('h1', {}, t.product),
     h('p', { class: 'muted' }, t.login.lead),
-    field(t.login.code, h('span', { class: 'with-button' }, code, show), t.login.hint),
+    field(t.login.code, element, t.login.hint),
     wrong,
     submit,
   );

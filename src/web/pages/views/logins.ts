@@ -2,6 +2,7 @@ import type { IssuedCodeBody, LoginsBody } from '../../../contract/logins.js';
 import type { IssuedReceiptBody } from '../../../contract/owner.js';
 import { get, post, url } from '../api.js';
 import { h } from '../dom.js';
+import { secretInput } from '../forms.js';
 import { when } from '../format.js';
 import { actionForm, dialog, errorNote, field, note } from '../parts.js';
 import { t } from '../strings.js';
@@ -116,12 +117,12 @@ function technicianCode(show: () => Promise<void>): HTMLElement {
 
 function viewer(show: () => Promise<void>): HTMLElement {
   const name = h('input', { name: 'viewer', required: true, maxlength: 40, autocomplete: 'off' });
-  const password = secret('viewer-password', 'new-password');
+  const password = secretInput('viewer-password', 'new-password');
   const go = async (): Promise<HTMLElement> => {
     const who = name.value.trim();
-    await post('/logins/viewer', { name: who, password: password.value });
+    await post('/logins/viewer', { name: who, password: password.typed() });
     name.value = '';
-    password.value = '';
+    password.input.value = '';
     await show();
     return note('good', t.logins.added(who));
   };
@@ -131,12 +132,8 @@ function viewer(show: () => Promise<void>): HTMLElement {
     card,
     h('h3', {}, t.logins.viewer),
     field(t.logins.name, name),
-    field(t.logins.password, password, t.logins.passwordHint),
+    field(t.logins.password, password.element, t.logins.passwordHint),
   );
-}
-
-function secret(name: string, autocomplete: 'current-password' | 'new-password'): HTMLInputElement {
-  return h('input', { type: 'password', name, required: true, autocomplete, maxlength: 200 });
 }
 
 /** The owner's passphrase: another one by who knows it, and the way out when nobody does. Without an owner: nothing. */
@@ -159,13 +156,13 @@ export function passphraseSection(page: AccessPage): HTMLElement | null {
 
 function change(page: AccessPage): HTMLElement {
   const [before, next, again] = [
-    secret('passphrase', 'current-password'),
-    secret('next', 'new-password'),
-    secret('again', 'new-password'),
+    secretInput('passphrase', 'current-password'),
+    secretInput('next', 'new-password'),
+    secretInput('again', 'new-password'),
   ];
   const go = async (): Promise<HTMLElement | void> => {
-    if (next.value !== again.value) return note('bad', t.passphrase.differ, t.passphrase.differFix);
-    await post('/owner/passphrase', { passphrase: before.value, next: next.value });
+    if (next.typed() !== again.typed()) return note('bad', t.passphrase.differ, t.passphrase.differFix);
+    await post('/owner/passphrase', { passphrase: before.typed(), next: next.typed() });
     // His sessions have ended with the old one: what is read next shows the login.
     page.changed();
   };
@@ -174,9 +171,9 @@ function change(page: AccessPage): HTMLElement {
     go,
     card,
     h('h3', {}, t.passphrase.change),
-    field(t.passphrase.present, before),
-    field(t.passphrase.another, next, t.logins.passwordHint),
-    field(t.passphrase.again, again, t.passphrase.newLogin),
+    field(t.passphrase.present, before.element),
+    field(t.passphrase.another, next.element, t.logins.passwordHint),
+    field(t.passphrase.again, again.element, t.passphrase.newLogin),
   );
 }
 

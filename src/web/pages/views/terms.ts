@@ -3,12 +3,13 @@ import type { previewBody, proposalsBody } from '../../../contract/owner.js';
 import type { PolicyDocument } from '../../../contract/policy.js';
 import { get, post } from '../api.js';
 import { h } from '../dom.js';
+import { secretInput } from '../forms.js';
 import { badge, errorNote, field, note, type Tone } from '../parts.js';
 import type { Store } from '../store.js';
 import { t } from '../strings.js';
 import type { AccessPage } from './access.js';
 
-type Preview = z.infer<typeof previewBody>;
+export type Preview = z.infer<typeof previewBody>;
 type Proposal = z.infer<typeof proposalsBody>['proposals'][number];
 
 const TONES: Record<string, Tone> = { no: 'idle', yes: 'info', owner: 'warn', emergency: 'warn' };
@@ -25,18 +26,25 @@ export function termsSection(store: Store): HTMLElement {
         : `${t.terms.version(policy.version)}, ${t.terms.authority[policy.authority]} · ${policy.timeZone}`;
     shown.replaceChildren(
       h('div', { class: 'card stack' }, ...preview.words.map((words) => h('p', {}, words))),
-      table(preview),
+      previewTable(preview),
       h('p', { class: 'muted small' }, from),
     );
   };
   read().catch((error: unknown) => shown.replaceChildren(errorNote(error)));
   const title = store.session.role === 'owner' ? t.terms.title : t.terms.titleOthers;
-  return h('section', { class: 'stack', id: 'terms' }, h('h2', {}, title), shown);
+  const change = h('a', { class: 'button', href: '#/terms' }, t.terms.change);
+  return h(
+    'section',
+    { class: 'stack', id: 'terms' },
+    h('h2', {}, title),
+    shown,
+    store.session.role === 'owner' ? change : null,
+  );
 }
 
 const KINDS = ['live', 'clips', 'stills', 'unasked'] as const;
 
-function table({ table: rows }: Preview): HTMLElement {
+export function previewTable({ table: rows }: Preview): HTMLElement {
   const cell = (answer: unknown): HTMLElement =>
     h('td', { class: TONES[String(answer)] ?? 'idle' }, t.terms.answer[String(answer)] ?? String(answer));
   return h(
@@ -76,14 +84,29 @@ export function proposalsSection(page: AccessPage): HTMLElement {
 }
 
 function card(page: AccessPage, proposal: Proposal): HTMLElement {
+  return h(
+    'article',
+    { class: 'card stack proposal' },
+    h('p', {}, t.proposal.lead),
+    proposal.note === '' ? null : h('p', {}, t.proposal.note(proposal.note)),
+    changesList(page.store, proposal.changes),
+    h('h3', {}, t.proposal.whole),
+    ...proposal.words.map((words) => h('p', {}, words)),
+    page.store.session.role === 'owner' ? sign(page, proposal) : h('p', { class: 'muted' }, t.proposal.onlyOwner),
+  );
+}
+
+/** What terms would change, and whether the city sees more or less by it. */
+export function changesList(store: Store, changes: Preview['changes']): HTMLElement {
+  if (changes.length === 0) return h('p', { class: 'muted' }, t.proposal.nothing);
   const name = (id: unknown): string => {
-    const camera = page.store.cameras.find((entry) => entry.id === id);
+    const camera = store.cameras.find((entry) => entry.id === id);
     return id === null ? t.proposal.allCameras : (camera?.name ?? String(id));
   };
-  const changes = proposal.changes.map((change) => {
+  const value = (text: unknown): string => t.terms.mode[String(text)] ?? String(text);
+  const lines = changes.map((change) => {
     const gives = String(change['gives']);
     const field = t.proposal.field[String(change['field'])] ?? String(change['field']);
-    const value = (text: unknown): string => t.terms.mode[String(text)] ?? String(text);
     return h(
       'li',
       {},
@@ -92,26 +115,11 @@ function card(page: AccessPage, proposal: Proposal): HTMLElement {
       h('span', { class: 'change' }, `${field}: `, h('del', {}, value(change['before'])), ' → ', h('ins', {}, value(change['after']))), // prettier-ignore
     );
   });
-  return h(
-    'article',
-    { class: 'card stack proposal' },
-    h('p', {}, t.proposal.lead),
-    proposal.note === '' ? null : h('p', {}, t.proposal.note(proposal.note)),
-    changes.length === 0 ? h('p', { class: 'muted' }, t.proposal.nothing) : h('ul', { class: 'terms' }, ...changes),
-    h('h3', {}, t.proposal.whole),
-    ...proposal.words.map((words) => h('p', {}, words)),
-    page.store.session.role === 'owner' ? sign(page, proposal) : h('p', { class: 'muted' }, t.proposal.onlyOwner),
-  );
+  return h('ul', { class: 'terms' }, ...lines);
 }
 
 function sign(page: AccessPage, proposal: Proposal): HTMLElement {
-  const passphrase = h('input', {
-    type: 'password',
-    name: 'passphrase',
-    required: true,
-    autocomplete: 'current-password',
-    maxlength: 200,
-  });
+  const passphrase = secretInput('passphrase', 'current-password');
   const answer = h('div');
   const run = (work: () => Promise<unknown>): void => {
     work().then(page.changed, (error: unknown) => answer.replaceChildren(errorNote(error)));
@@ -119,13 +127,13 @@ function sign(page: AccessPage, proposal: Proposal): HTMLElement {
   const accept = (event: SubmitEvent): void => {
     event.preventDefault();
     answer.replaceChildren(note('info', t.proposal.busy));
-    run(() => post('/policy/accept', { document: proposal.document, passphrase: passphrase.value }));
+    run(() => post('/policy/accept', { document: proposal.document, passphrase: passphrase.typed() }));
   };
   const aside = (): void => run(() => post('/policy/decline', { id: proposal.id }));
   return h(
     'form',
     { class: 'stack', onsubmit: accept },
-    field(t.proposal.passphrase, passphrase, t.proposal.passphraseHint),
+    field(t.proposal.passphrase, passphrase.element, t.proposal.passphraseHint),
     answer,
     h(
       'div',
