@@ -104,6 +104,12 @@ export class Enrolment {
     return this.#now;
   }
 
+  /** As it stands now, also right after the box left. */
+  async current(): Promise<ClaimedBody> {
+    await this.#read();
+    return this.#now;
+  }
+
   /** The reading of the way out, as long as the center has not taken the claim. */
   over(reading: OutsideReading): OutsideReading {
     if (this.#now.state !== 'waiting') return reading;

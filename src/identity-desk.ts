@@ -21,7 +21,7 @@ export function identityDesk(o: {
       return {
         key: signer.keyId,
         fingerprint: keyFingerprint(signer.keyId),
-        claim: enrolment.state,
+        claim: await enrolment.current(),
         centerKey,
         centerFingerprint: centerKey === null ? null : keyFingerprint(centerKey),
         keys: keys.map((key) => ({

@@ -97,6 +97,7 @@ export function securityHeaders(host: string | undefined): Record<string, string
     'referrer-policy': 'no-referrer',
     'cross-origin-opener-policy': 'same-origin',
     'cross-origin-resource-policy': 'same-origin',
-    'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+    // The camera of the phone reads the QR code of a claim; what it sees stays in the browser.
+    'permissions-policy': 'camera=(self), microphone=(), geolocation=()',
   };
 }

@@ -1,9 +1,10 @@
 import type { ClaimedBody, ClaimFoundBody, IdentityBody } from '../../../contract/identity.js';
 import { ApiError, get, inWords, post, remove } from '../api.js';
-import { h, type Cleanup } from '../dom.js';
+import { Cleanup, h } from '../dom.js';
 import { actionForm, badge, errorNote, field, note, type Tone } from '../parts.js';
 import { t } from '../strings.js';
 import type { Sharing } from './access.js';
+import { scanner } from './scan.js';
 
 const POLL_MS = 2_000;
 
@@ -11,6 +12,8 @@ const POLL_MS = 2_000;
 export function claimSection(cleanup: Cleanup): HTMLElement {
   const section = h('section', { class: 'card stack', id: 'claim' }, h('h2', {}, t.claim.title));
   let shown = '';
+  let parts = new Cleanup();
+  cleanup.add(() => parts.run());
   const draw = async (): Promise<void> => {
     const [identity, sharing] = await Promise.all([get<IdentityBody>('/identity'), get<Sharing>('/sharing')]);
     const ended = sharing.enrolment === 'ended';
@@ -18,7 +21,9 @@ export function claimSection(cleanup: Cleanup): HTMLElement {
     const now = JSON.stringify([identity.claim, ended]);
     if (now === shown) return;
     shown = now;
-    section.replaceChildren(h('h2', {}, t.claim.title), ...content(identity, ended, draw));
+    parts.run();
+    parts = new Cleanup();
+    section.replaceChildren(h('h2', {}, t.claim.title), ...content(identity, ended, { draw, cleanup: parts }));
   };
   const again = (): void => {
     draw().catch((error: unknown) => {
@@ -30,9 +35,13 @@ export function claimSection(cleanup: Cleanup): HTMLElement {
   return section;
 }
 
-type Draw = () => Promise<void>;
+interface Forms {
+  draw(): Promise<void>;
+  /** What has to end with the form that is shown. */
+  cleanup: Cleanup;
+}
 
-function content(identity: IdentityBody, ended: boolean, draw: Draw): (HTMLElement | string)[] {
+function content(identity: IdentityBody, ended: boolean, forms: Forms): (HTMLElement | string)[] {
   const { claim } = identity;
   const own = h('p', { class: 'muted small' }, t.claim.ownKey, ' ', h('code', {}, identity.fingerprint));
   if (claim.state === 'none') {
@@ -40,7 +49,7 @@ function content(identity: IdentityBody, ended: boolean, draw: Draw): (HTMLEleme
     return [
       h('div', {}, badge('idle', label)),
       h('p', {}, ended ? t.claim.endedText : t.claim.noneText),
-      ways(draw),
+      ways(forms),
       own,
     ];
   }
@@ -53,7 +62,7 @@ function content(identity: IdentityBody, ended: boolean, draw: Draw): (HTMLEleme
     place,
     claim.state === 'active' ? null : h('p', {}, `${t.claim.goesOn[claim.state]} ${sentence(claim.detail)}`.trim()),
     key === null ? null : fingerprint(t.claim.centerKey(claim.center ?? ''), key),
-    claim.state === 'waiting' ? cancel(draw) : null,
+    claim.state === 'waiting' ? cancel(forms) : null,
     own,
   ].filter((part) => part !== null);
 }
@@ -72,7 +81,7 @@ function claimError(error: unknown): HTMLElement {
   return fix === undefined ? errorNote(error) : note('bad', inWords(error).what, fix);
 }
 
-function cancel(draw: Draw): HTMLElement {
+function cancel({ draw }: Forms): HTMLElement {
   const answer = h('div');
   const go = (): void => {
     remove('/claim').then(draw, (error: unknown) => answer.replaceChildren(claimError(error)));
@@ -82,15 +91,19 @@ function cancel(draw: Draw): HTMLElement {
 
 const WAYS = { file: byFile, qr: byQr, code: byCode };
 
-function ways(draw: Draw): HTMLElement {
+function ways(forms: Forms): HTMLElement {
   const form = h('div');
   const names = Object.keys(WAYS) as (keyof typeof WAYS)[];
   const buttons = names.map((name) =>
     h('button', { type: 'button', 'aria-pressed': 'false', onclick: () => choose(name) }, t.claim.way[name]),
   );
+  let shown = new Cleanup();
+  forms.cleanup.add(() => shown.run());
   const choose = (chosen: keyof typeof WAYS): void => {
+    shown.run();
+    shown = new Cleanup();
     buttons.forEach((button, i) => button.setAttribute('aria-pressed', String(names[i] === chosen)));
-    form.replaceChildren(WAYS[chosen](draw));
+    form.replaceChildren(WAYS[chosen]({ ...forms, cleanup: shown }));
   };
   choose('file');
   return h(
@@ -105,7 +118,7 @@ const plain = { autocapitalize: 'off', autocomplete: 'off', spellcheck: 'false' 
 
 const look = { busy: t.claim.busy, error: claimError };
 
-function byFile(draw: Draw): HTMLElement {
+function byFile({ draw }: Forms): HTMLElement {
   const text = h('textarea', { ...plain, name: 'claim', rows: 5, required: true, maxlength: 60_000 });
   const file = h('input', { type: 'file', name: 'file', accept: '.json,application/json' });
   file.addEventListener('change', () => {
@@ -129,17 +142,28 @@ function readFile(text: string): object {
   throw refusal(t.claim.noFile);
 }
 
-function byQr(draw: Draw): HTMLElement {
+/** What a code of the center begins with; what else it has to say the box checks. */
+const QR = /^bluelight:claim\?/;
+
+function byQr({ draw, cleanup }: Forms): HTMLElement {
   const text = h('textarea', { ...plain, name: 'qr', rows: 3, required: true, maxlength: 2_000 });
   const go = async (): Promise<void> => {
     await post<ClaimedBody>('/claim/qr', { text: text.value.trim() });
     await draw();
   };
-  return actionForm(t.claim.submit, go, look, field(t.claim.qr, text, t.claim.qrHint));
+  const form = actionForm(t.claim.submit, go, look, field(t.claim.qr, text, t.claim.qrHint));
+  // Whoever scans the center's code wants to claim: it needs no second press.
+  const scan = scanner(cleanup, (read) => {
+    if (!QR.test(read)) return t.claim.notClaim;
+    text.value = read;
+    form.requestSubmit();
+    return null;
+  });
+  return h('div', { class: 'stack' }, scan, form);
 }
 
 /** A typed code says nothing of the center's key: a person compares it before the code goes anywhere. */
-function byCode(draw: Draw): HTMLElement {
+function byCode({ draw }: Forms): HTMLElement {
   const code = h('input', { ...plain, name: 'code', required: true, maxlength: 20, placeholder: 'K7QM-2XTD' });
   const address = h('input', { ...plain, name: 'address', inputmode: 'url', maxlength: 300 });
   const next = h('div');

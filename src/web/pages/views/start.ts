@@ -19,6 +19,8 @@ export function startSection(page: AccessPage): HTMLElement | null {
   const { sharing } = page;
   const settled = sharing.owner !== null || page.authority === 'city';
   if (settled && sharing.enrolment === 'active' && page.claimed) return null;
+  // Who left is not asked back; a new claim on the page of the box begins anew.
+  if (sharing.enrolment === 'ended' && !page.claimed) return null;
   const steps = [claimStep(page), ownerStep(page), termsStep(page)];
   const next = steps.findIndex(({ done }) => !done);
   return h(
