@@ -10,6 +10,8 @@ export interface EventDeskDeps {
   clock: Clock;
   log: Log;
   open: (device: Device) => Promise<EventChannel>;
+  /** Whether no login to the device may be tried. */
+  held: (device: Device) => boolean;
   onEvent: (event: CameraEvent) => void;
   onSource: ((device: string, source: EventSource) => void) | undefined;
 }
@@ -57,10 +59,11 @@ export class EventDesk {
   }
 
   #begin(device: Device, cameras: Camera[], key: string): void {
-    const { clock, log, open } = this.deps;
+    const { clock, log, open, held } = this.deps;
     const watch = new EventWatch({
       clock,
       open: () => open(device),
+      held: () => held(device),
       onNotice: (notice) => this.#tell(device.id, notice),
       onSource: (source) => {
         const entry = this.#watched.get(device.id);

@@ -1,6 +1,6 @@
 import { backoffMs } from '../base/backoff.js';
 import type { Clock } from '../base/clock.js';
-import { errorCode, errorMessage, isAbort } from '../base/errors.js';
+import { BluelightError, errorCode, errorMessage, isAbort } from '../base/errors.js';
 import type { EventSource } from '../contract/camera.js';
 import type { EventChannel } from './driver.js';
 import type { Notice } from './event-notices.js';
@@ -9,6 +9,8 @@ export interface EventWatchOptions {
   clock: Clock;
   /** Logs in and subscribes; rejects with CAMERA_LOGIN_HELD while no login may be tried. */
   open: () => Promise<EventChannel>;
+  /** Whether the device refused a login meanwhile: every request of a subscription is one more. */
+  held: () => boolean;
   /** A state that is new. */
   onNotice: (notice: Notice) => void;
   /** Whether the camera tells by itself, or only its pictures do. */
@@ -24,6 +26,11 @@ const RETRY = { firstMs: 2_000, factor: 2, maxMs: 60_000 };
 /** A camera that has no events at all may get them with new firmware. */
 const NO_EVENTS_MS = 3_600_000;
 const HELD_MS = 60_000;
+/**
+ * After these a subscription is left to run out: giving it back is one more login, and cameras lock after a few wrong
+ * ones. Who comes back from being away may have another password, and knows nothing of subscriptions.
+ */
+const KEEPS_QUIET = new Set(['CAMERA_REFUSED', 'CAMERA_LOGIN_HELD', 'CAMERA_UNREACHABLE']);
 
 /**
  * Keeps one subscription to a device's events, through reboots, refusals and nonsense: whatever goes wrong, it is
@@ -74,12 +81,13 @@ export class EventWatch {
     const { clock, open, onSource } = this.options;
     const channel = await open();
     this.#channel = channel;
-    let refused = false;
+    let givesBack = true;
     try {
       signal.throwIfAborted();
       await channel.synchronise();
       let renewAt = clock.monotonic() + RENEW_MS;
       for (;;) {
+        this.#checkHeld();
         const asked = clock.monotonic();
         const notices = await channel.pull(PULL_MS);
         signal.throwIfAborted();
@@ -87,6 +95,7 @@ export class EventWatch {
         this.#attempt = 0;
         this.#take(notices);
         if (clock.monotonic() >= renewAt) {
+          this.#checkHeld();
           await channel.renew();
           renewAt = clock.monotonic() + RENEW_MS;
         }
@@ -94,14 +103,20 @@ export class EventWatch {
         if (early > 0) await clock.sleep(early, signal);
       }
     } catch (error) {
-      refused = errorCode(error) === 'CAMERA_REFUSED';
+      givesBack = !KEEPS_QUIET.has(errorCode(error) ?? '');
       throw error;
     } finally {
       this.#channel = undefined;
-      // With a password that is not valid any more, giving back is one more wrong login: cameras lock after a few.
-      if (refused) channel.abort();
-      else await channel.unsubscribe();
+      if (givesBack && !this.options.held()) await channel.unsubscribe();
+      else channel.abort();
     }
+  }
+
+  #checkHeld(): void {
+    if (!this.options.held()) return;
+    throw new BluelightError('CAMERA_LOGIN_HELD', 'the camera refused a login; it is not asked for its events', {
+      fix: 'give the right password with `bluelight camera password ID`',
+    });
   }
 
   /** Of a flood only what it comes to: per thing, that it was active meanwhile, and how it ended. */

@@ -58,7 +58,8 @@ export class Keeper {
     if (onEvent === undefined) return;
     const open = (device: Device): ReturnType<CameraDriver['events']> =>
       desk.login({ device }, 'agent', (endpoint, login) => driver.events(endpoint, login));
-    this.#events = new EventDesk({ clock, log, open, onEvent, onSource: deps.onSource });
+    const held = (device: Device): boolean => desk.isHeld(device);
+    this.#events = new EventDesk({ clock, log, open, held, onEvent, onSource: deps.onSource });
   }
 
   /** The adopted cameras are these now. */

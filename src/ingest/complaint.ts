@@ -1,8 +1,10 @@
 import type { EngineEnd } from './ports.js';
 
+export const REFUSED: EngineEnd = { cause: 'refused', detail: 'the camera refuses the user name or password' };
+
 /** What ffmpeg's complaints mean, most telling first. The wording is that of libavformat/rtsp.c and strerror. */
 const MEANINGS: readonly [RegExp, EngineEnd][] = [
-  [/401 Unauthorized|403 Forbidden|Server returned 40[13]\b/, { cause: 'refused', detail: 'the camera refuses the user name or password' }],
+  [/401 Unauthorized|403 Forbidden|Server returned 40[13]\b/, REFUSED],
   [/404 Not Found|Server returned 404|Server returned 400/, { cause: 'invalid', detail: 'the camera does not know this stream address' }],
   [/453|Server returned 5XX/, { cause: 'offline', detail: 'the camera has no room for another connection' }],
   [/Nonmatching transport|Server returned 4XX/, { cause: 'unsupported', detail: 'the camera does not send video over TCP' }],

@@ -4,7 +4,7 @@ import type { Log, Redactor } from '../base/log.js';
 import type { Processes, RunningProcess } from '../base/processes.js';
 import { BoxReader, parseInit, parseMoof } from '../media/mp4.js';
 import { TIMESCALE } from '../media/stream.js';
-import { classifyEnd, isHarmless } from './complaint.js';
+import { classifyEnd, isHarmless, REFUSED } from './complaint.js';
 import { RateLimit } from './rate.js';
 import type { EndCause, Engine, EngineEnd, EngineEvents, EngineSession, EngineSource } from './ports.js';
 import { RedirectGuard } from './redirect-guard.js';
@@ -66,6 +66,7 @@ class FfmpegSession implements EngineSession {
   #own: EngineEnd | undefined;
   #moof: Uint8Array | undefined;
   #scale = 1;
+  #accepted = false;
 
   constructor(deps: FfmpegDeps, source: EngineSource, events: EngineEvents) {
     this.#deps = deps;
@@ -93,7 +94,9 @@ class FfmpegSession implements EngineSession {
     try {
       const way = { ...url, host: '127.0.0.1', port: guard.port };
       const end = await this.#converse(ffconcatScript(way, username, password, RTSP_OPTIONS));
-      return guard.led && this.#own === undefined ? LED : end;
+      if (this.#own !== undefined) return end;
+      // However ffmpeg ended and whatever it printed: another try would be another refused login.
+      return guard.led ? LED : guard.refused && !this.#accepted ? REFUSED : end;
     } catch (error) {
       if (!(error instanceof BluelightError)) throw error;
       return { cause: 'invalid', detail: `${error.message}; ${error.fix ?? ''}` };
@@ -164,6 +167,7 @@ class FfmpegSession implements EngineSession {
     const init = parseInit(moov);
     if (init === undefined) return this.#refuse('invalid', 'the video is neither H.264 nor H.265');
     this.#scale = TIMESCALE / init.timescale;
+    this.#accepted = true;
     this.#events.accepted();
     this.#events.parameterSets(init.format.codec, init.format.parameterSets);
   }

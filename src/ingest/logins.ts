@@ -4,6 +4,8 @@ import type { Clock } from '../base/clock.js';
 const REFUSED_MS = 35 * 60_000;
 /** While another stream of the camera runs with the same password, a refusal means that its connections are used up. */
 export const BUSY_RETRY_MS = 5 * 60_000;
+/** A camera is tried in vain twice at most, whatever its refusal is taken for. */
+const MAX_BUSY = 2;
 
 export type Refusal = 'password' | 'busy';
 
@@ -14,8 +16,11 @@ export type Refusal = 'password' | 'busy';
 export class CameraLogins {
   readonly #clock: Clock;
   #proven = false;
-  #trying = false;
+  /** Logins without an answer yet. */
+  #trying = 0;
   #live = 0;
+  /** Refusals that were taken for a full camera since a login was accepted. */
+  #busy = 0;
   #refusal: { at: number; detail: string } | undefined;
   #changed: (() => void)[] = [];
 
@@ -42,20 +47,19 @@ export class CameraLogins {
       if (this.#refusal !== undefined && this.#clock.monotonic() - this.#refusal.at >= REFUSED_MS) {
         this.#refusal = undefined;
       }
-      if (this.#refusal === undefined && (this.#proven || !this.#trying)) break;
+      if (this.#refusal === undefined && (this.#proven || this.#trying === 0)) break;
       waiting();
       await this.#change(signal);
     }
-    const first = !this.#proven;
-    if (first) this.#trying = true;
-    return this.#login(first);
+    this.#trying++;
+    return this.#login();
   }
 
-  #login(first: boolean): Login {
+  #login(): Login {
     let accepted = false;
     let over = false;
     const release = (): void => {
-      if (first && this.#trying) this.#trying = false;
+      this.#trying--;
       this.#wake();
     };
     return {
@@ -64,10 +68,12 @@ export class CameraLogins {
         accepted = true;
         this.#live++;
         this.#proven = true;
+        this.#busy = 0;
         release();
       },
       refused: (detail) => {
-        if (this.#live > (accepted ? 1 : 0)) return 'busy';
+        // Twice is no accident: the password may have been changed under the stream that still runs.
+        if (this.#live > (accepted ? 1 : 0) && ++this.#busy < MAX_BUSY) return 'busy';
         this.refuse(detail);
         return 'password';
       },

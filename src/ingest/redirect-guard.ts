@@ -4,6 +4,8 @@ import type { SourceUrl } from './source.js';
 
 /** Of what came before, so that nothing hides at the edge of two chunks. */
 const TAIL_BYTES = 512;
+/** A status line stands within these. */
+const VERDICT_BYTES = 32;
 
 /**
  * The way of a foreign RTSP client to one camera and to nothing else: it connects here, what it says goes to the camera,
@@ -15,8 +17,12 @@ export class RedirectGuard {
   readonly #server: Server;
   readonly #camera: Pick<SourceUrl, 'host' | 'port'>;
   #tail = '';
+  /** The beginning of the camera's answer to the newest login. */
+  #verdict: string | undefined;
   /** The camera wanted to send the client to another address. */
   led = false;
+  /** The camera answered a login with 401 or 403. */
+  refused = false;
 
   private constructor(camera: Pick<SourceUrl, 'host' | 'port'>) {
     this.#camera = camera;
@@ -41,6 +47,7 @@ export class RedirectGuard {
 
   #accept(client: Socket): void {
     this.#tail = '';
+    this.#verdict = undefined;
     const { host, port } = this.#camera;
     const camera = connect(port, host);
     for (const [from, to] of [
@@ -56,8 +63,12 @@ export class RedirectGuard {
         to.destroy();
       });
     }
+    client.on('data', (chunk: Buffer) => {
+      if (/^authorization[ \t]*:/im.test(chunk.toString('latin1'))) this.#verdict = '';
+    });
     client.pipe(camera);
     camera.on('data', (chunk: Buffer) => {
+      this.#judgeLogin(chunk);
       if (this.#leadsElsewhere(chunk)) {
         this.led = true;
         camera.destroy();
@@ -66,6 +77,12 @@ export class RedirectGuard {
         client.once('drain', () => camera.resume());
       }
     });
+  }
+
+  #judgeLogin(chunk: Buffer): void {
+    if (this.#verdict === undefined || this.#verdict.length > VERDICT_BYTES) return;
+    this.#verdict += chunk.toString('latin1', 0, VERDICT_BYTES);
+    if (/^RTSP\/\S{0,16}[ \t]+40[13]\b/.test(this.#verdict)) this.refused = true;
   }
 
   #leadsElsewhere(chunk: Buffer): boolean {

@@ -6,17 +6,26 @@ import type { Notice } from '../../src/cameras/event-notices.js';
 import { EventWatch } from '../../src/cameras/event-watch.js';
 import type { EventSource } from '../../src/contract/camera.js';
 
+interface Script {
+  openError?: BluelightError;
+  pullError?: BluelightError;
+  next: Notice[];
+  renewals: number[];
+  pulls: number;
+  /** Another login to it was refused. */
+  held: boolean;
+}
+
 /** A camera by hand: what each subscription was asked, and how it fails. */
 function setUp() {
   const clock = new FakeClock();
   const log: string[] = [];
   const notices: Notice[] = [];
   const sources: EventSource[] = [];
-  const camera: { openError?: BluelightError; pullError?: BluelightError; next: Notice[]; renewals: number[] } = {
-    ...{ next: [], renewals: [] },
-  };
+  const camera: Script = { next: [], renewals: [], pulls: 0, held: false };
   const channel: EventChannel = {
     async pull(waitMs) {
+      camera.pulls++;
       if (camera.pullError !== undefined) throw camera.pullError;
       const now = camera.next.splice(0);
       if (now.length === 0) await clock.sleep(waitMs);
@@ -34,6 +43,7 @@ function setUp() {
       log.push('open');
       return camera.openError === undefined ? Promise.resolve(channel) : Promise.reject(camera.openError);
     },
+    held: () => camera.held,
     onNotice: (notice) => notices.push(notice),
     onSource: (source) => sources.push(source),
   });
@@ -65,6 +75,29 @@ test('a subscription that is refused is not given back with the refused password
   camera.openError = new BluelightError('CAMERA_LOGIN_HELD', 'no login to this camera now');
   await pass(30_000);
   expect(log).toEqual(['open', 'abort', 'open']);
+});
+
+test('once any login to the camera was refused, a standing subscription asks for nothing more, nor is it given back', async () => {
+  const { camera, watch, pass, log } = setUp();
+  watch.start();
+  await pass(1_000);
+  expect(camera.pulls).toBe(1);
+  camera.held = true;
+  camera.openError = new BluelightError('CAMERA_LOGIN_HELD', 'no login to this camera now');
+  await pass(30 * 60_000, 5_000);
+  expect(camera.pulls, 'the pull that ran was the last').toBe(1);
+  expect(camera.renewals).toEqual([]);
+  expect(log.slice(0, 2)).toEqual(['open', 'abort']);
+  expect(log).not.toContain('unsubscribe');
+});
+
+test('a camera that was away is not given back a subscription that it forgot: its password may be another one', async () => {
+  const { camera, watch, pass, log } = setUp();
+  watch.start();
+  await pass(1_000);
+  camera.pullError = new BluelightError('CAMERA_UNREACHABLE', 'the camera closed the connection');
+  await pass(22_000);
+  expect(log.slice(0, 3)).toEqual(['open', 'abort', 'open']);
 });
 
 test('what fails is given back and made anew, with pauses up to a minute; states told before are told again', async () => {

@@ -180,6 +180,36 @@ test('a refusal while another stream runs with the same password is a full camer
   expect(later.refused('no')).toBe('password');
 });
 
+test('a camera that refuses a second stream twice is left alone: its password may have been changed', async () => {
+  const logins = new CameraLogins(new FakeClock());
+  const { signal } = new AbortController();
+  const main = await logins.enter(signal, () => undefined);
+  main.accepted();
+  for (const verdict of ['busy', 'password']) {
+    const sub = await logins.enter(signal, () => undefined);
+    expect(sub.refused('no')).toBe(verdict);
+    sub.left();
+  }
+  expect(logins.refusal).toBe('no');
+});
+
+test('a login that was begun beside a running stream is waited for when that stream ends', async () => {
+  const logins = new CameraLogins(new FakeClock());
+  const { signal } = new AbortController();
+  const main = await logins.enter(signal, () => undefined);
+  main.accepted();
+  const sub = await logins.enter(signal, () => undefined);
+  main.left();
+  let again = false;
+  const entering = logins.enter(signal, () => undefined).then(() => (again = true));
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(again, 'two at once would both be refused').toBe(false);
+  sub.accepted();
+  await entering;
+  expect(again).toBe(true);
+});
+
 test('who waits for a login can be called off', async () => {
   const logins = new CameraLogins(new FakeClock());
   const first = await logins.enter(new AbortController().signal, () => undefined);

@@ -156,7 +156,7 @@ describe.for(['native', 'ffmpeg'] as const)('by the %s engine', (engine) => {
     ).toEqual(['door.main', 'door.sub']);
     // Several backoffs pass; the only connection is the one that was refused.
     await new Promise((resolve) => setTimeout(resolve, 3_000));
-    expect(server.count('connected')).toBe(1);
+    expect(server.count('connected'), log.join('')).toBe(1);
     expect(refused).toEqual(['door']);
     expect(log.join('')).not.toContain('Wr0ng');
 
@@ -164,7 +164,7 @@ describe.for(['native', 'ffmpeg'] as const)('by the %s engine', (engine) => {
     await until('the right password is used at once', 15, () =>
       ingest.status().every((one) => one.state === 'recording'),
     );
-    expect(server.count('connected')).toBe(3);
+    expect(server.count('connected'), log.join('')).toBe(3);
   });
 
   test.concurrent('a frozen camera is seen as stalled, and recording goes on when it thaws', async ({ rig }) => {
@@ -245,6 +245,23 @@ test.concurrent('a killed ffmpeg is started again within a second, and none is l
   await ingest.stop();
   for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
 });
+
+test.concurrent(
+  'a refusal is known from what the camera answers, also if ffmpeg ends without a word',
+  async ({ rig }) => {
+    const file = await elementaryStream();
+    const mounts = [{ path: '/main', file, codec: 'h264' as const, fps: 15 }];
+    const server = await rig.serve({ mounts, auth: 'digest', user: USER, password: PASSWORD });
+    const real = systemProcesses(systemClock());
+    const processes: Processes = {
+      start: (spec) => real.start({ ...spec, args: spec.args.map((arg) => (arg === 'warning' ? 'quiet' : arg)) }),
+    };
+    const { ingest, log } = rig.ingest({ processes });
+    ingest.setCameras([camera('ffmpeg', server, { main: '/main' }, 'Wr0ng-Password')]);
+    await until('the password is said to be wrong', 10, () => ingest.status()[0]?.state === 'auth_failed');
+    expect(server.count('connected'), log.join('')).toBe(1);
+  },
+);
 
 test.concurrent('a camera that speaks only UDP is recorded by ffmpeg, and the status says so', async ({ rig }) => {
   const file = await elementaryStream();

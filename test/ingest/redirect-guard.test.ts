@@ -54,3 +54,26 @@ test.each([
   const video = String.fromCharCode(...Array.from({ length: 3_000 }, (_, i) => i % 256));
   expect(await through(answer, video)).toEqual({ got: answer + video, led: false });
 });
+
+test.each([
+  ['a login that is refused', ['401 Unauthorized', '401 Unauthorized'], true],
+  ['a login that is forbidden', ['401 Unauthorized', '403 Forbidden'], true],
+  ['a login that is accepted', ['401 Unauthorized', '200 OK'], false],
+  ['a login that is not even tried', ['401 Unauthorized'], false],
+])('%s is known: %j', async (_name, answers, refused) => {
+  const left = [...answers];
+  const camera = createServer((socket) => {
+    socket.on('data', () => void socket.write(`RTSP/1.0 ${left.shift() ?? '500 Error'}\r\nCSeq: 1\r\n\r\n`));
+  }).listen(0, '127.0.0.1');
+  await once(camera, 'listening');
+  const guard = await RedirectGuard.open({ host: '127.0.0.1', port: (camera.address() as AddressInfo).port });
+  const client = connect(guard.port, '127.0.0.1');
+  for (const [i] of answers.entries()) {
+    client.write(`DESCRIBE / RTSP/1.0\r\n${i === 0 ? '' : 'Authorization: Digest username="a"\r\n'}\r\n`);
+    await once(client, 'data');
+  }
+  expect(guard.refused).toBe(refused);
+  client.destroy();
+  guard.close();
+  camera.close();
+});
