@@ -18,6 +18,7 @@ import type {
   Protection,
   RingLimits,
   RingStatus,
+  SegmentAsk,
   TimelineEntry,
 } from './ring/types.js';
 
@@ -98,7 +99,7 @@ export interface RingApi {
   outline(ask: Asked): OutlinedFile[];
   timeline(ask: Asked): TimelineEntry[];
   readInit(hash: string): Uint8Array;
-  read(ask: { stream: string; seq: number; offset: number; length: number; within: TimeRange }): Uint8Array;
+  read(ask: SegmentAsk & { within: TimeRange }): Uint8Array;
   checkpoint(about: { site: string; box: string; audit: string | null }): Envelope;
   checkpointsAfter(ask: { n: number; limit: number }): Envelope[];
   newestCheckpoint(_: undefined): Envelope | null;

@@ -45,16 +45,12 @@ function rethrow(error: unknown): never {
 
 /** A deadline on a promise; the promise goes on, its late result is dropped. */
 export async function withDeadline<T>(clock: Clock, ms: number, work: Promise<T>, late: () => Error): Promise<T> {
-  const stop = new AbortController();
-  const timer = clock.sleep(ms, stop.signal).then(
-    () => {
-      throw late();
-    },
-    () => new Promise<never>(() => undefined),
-  );
+  // A timer that is only stopped: to abort a sleep makes an error with its stack each time.
+  let stop = (): void => undefined;
+  const over = new Promise<never>((_, reject) => (stop = clock.every(ms, () => reject(late()))));
   try {
-    return await Promise.race([work, timer]);
+    return await Promise.race([work, over]);
   } finally {
-    stop.abort();
+    stop();
   }
 }

@@ -1,4 +1,4 @@
-import type { Tables, SegmentDetail, StreamRow } from './tables.js';
+import type { OutlineRow, SegmentDetail, StreamRow, Tables } from './tables.js';
 import { endMs } from './tables.js';
 import { anchorOf } from './checkpoints.js';
 import { checkedRecord } from './records.js';
@@ -10,7 +10,7 @@ import type { OutlinedFile, PlannedFile, PlannedSegment } from './types.js';
  * run on. Every row is checked against its link before it is offered.
  */
 export function planFiles(tables: Tables, stream: StreamRow, fromMs: number, toMs: number): PlannedFile[] {
-  return grouped(tables, stream, fromMs, toMs).map((rows) => {
+  return grouped(tables.closedIn(stream, fromMs, toMs)).map((rows) => {
     const segments = rows.map((row) => planned(stream, row));
     const { init_bytes: initBytes } = rows[0]!;
     const anchor = anchorOf(tables, stream, seqOf(rows.at(-1)!.id));
@@ -32,23 +32,26 @@ export function planFiles(tables: Tables, stream: StreamRow, fromMs: number, toM
  * before its first byte is sent. What is read is checked against its hash then.
  */
 export function outlineFiles(tables: Tables, stream: StreamRow, fromMs: number, toMs: number): OutlinedFile[] {
-  return grouped(tables, stream, fromMs, toMs).map((rows) => ({
-    run: rows[0]!.run,
-    initHash: rows[0]!.init_sha256.toString('hex'),
-    initBytes: rows[0]!.init_bytes,
-    zeroMs: rows[0]!.start_ms - rows[0]!.decode_ticks / 90,
-    segments: rows.map((row) => ({
-      seq: seqOf(row.id),
-      fromMs: row.start_ms,
-      toMs: endMs(row),
-      bytes: row.body_bytes ?? 0,
-    })),
-  }));
+  return grouped(tables.outlineIn(stream, fromMs, toMs)).map((rows) => {
+    const first = rows[0]!;
+    return {
+      run: tables.runName(first.run_id),
+      initHash: tables.initHash(first.init_id).toString('hex'),
+      initBytes: tables.initLength(first.init_id),
+      zeroMs: first.start_ms - first.decode_ticks / 90,
+      segments: rows.map((row) => ({
+        seq: seqOf(row.id),
+        fromMs: row.start_ms,
+        toMs: endMs(row),
+        bytes: row.body_bytes ?? 0,
+      })),
+    };
+  });
 }
 
-function grouped(tables: Tables, stream: StreamRow, fromMs: number, toMs: number): SegmentDetail[][] {
-  const files: SegmentDetail[][] = [];
-  for (const row of tables.closedIn(stream, fromMs, toMs)) {
+function grouped<R extends OutlineRow>(rows: readonly R[]): R[][] {
+  const files: R[][] = [];
+  for (const row of rows) {
     const last = files.at(-1)?.at(-1);
     if (last !== undefined && continues(last, row)) files.at(-1)!.push(row);
     else files.push([row]);
@@ -57,7 +60,7 @@ function grouped(tables: Tables, stream: StreamRow, fromMs: number, toMs: number
 }
 
 /** The next segment plays behind this one in the same file. */
-function continues(last: SegmentDetail, next: SegmentDetail): boolean {
+function continues(last: OutlineRow, next: OutlineRow): boolean {
   return (
     next.run_id === last.run_id &&
     next.init_id === last.init_id &&

@@ -26,8 +26,8 @@ export interface DiskIo {
   openRead(path: string): number;
   /** All bytes or an error. */
   write(fd: number, bytes: Uint8Array): void;
-  /** Up to `length` bytes; fewer at the end of the file. The result owns its buffer. */
-  read(fd: number, position: number, length: number): Uint8Array;
+  /** Up to `length` bytes; fewer at the end of the file. The result owns its buffer, or lies at the start of `into`. */
+  read(fd: number, position: number, length: number, into?: Uint8Array): Uint8Array;
   size(fd: number): number;
   truncate(fd: number, bytes: number): void;
   datasync(fd: number): void;
@@ -49,12 +49,12 @@ export const realDiskIo: DiskIo = {
   write(fd, bytes) {
     for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
   },
-  read(fd, position, length) {
-    const buffer = new Uint8Array(length);
+  read(fd, position, length, into) {
+    const buffer = into?.subarray(0, length) ?? new Uint8Array(length);
     let done = 0;
     while (done < length) {
       const got = readSync(fd, buffer, done, length - done, position + done);
-      if (got === 0) return buffer.slice(0, done);
+      if (got === 0) return into === undefined ? buffer.slice(0, done) : buffer.subarray(0, done);
       done += got;
     }
     return buffer;

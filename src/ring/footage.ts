@@ -4,7 +4,7 @@ import type { StreamCoverage } from '../contract/coverage.js';
 import type { Grant } from '../contract/grant.js';
 import { streamId, toUtc, type TimeRange } from '../contract/primitives.js';
 import { parseInit } from '../media/mp4.js';
-import type { ClipPlan, CoverageAnswer, OutlinedFile } from './types.js';
+import type { ClipPlan, CoverageAnswer, OutlinedFile, SegmentAsk } from './types.js';
 
 type Role = 'main' | 'sub';
 
@@ -20,8 +20,7 @@ export interface RingCalls {
   plan(ask: Asked): Promise<ClipPlan>;
   outline(ask: Asked): Promise<OutlinedFile[]>;
   readInit(hash: string): Promise<Uint8Array>;
-  /** Bytes of a segment's fragments, `offset` counted from the first; refuses a segment that leaves `within`. */
-  read(ask: { stream: string; seq: number; offset: number; length: number; within: TimeRange }): Promise<Uint8Array>;
+  read(ask: SegmentAsk & { within: TimeRange }): Promise<Uint8Array>;
 }
 
 /** Whole segments of one run of one stream, in order. */
@@ -106,7 +105,7 @@ export class Footage {
     grant: Grant,
     role: Role,
     seq: number,
-    part: { offset: number; length: number } = { offset: 0, length: Number.MAX_SAFE_INTEGER },
+    part: Pick<SegmentAsk, 'offset' | 'length' | 'into'> = { offset: 0, length: Number.MAX_SAFE_INTEGER },
   ): Promise<Uint8Array> {
     return this.readBody(grant, { stream: streamId(grant.camera, role), seq, ...part });
   }
@@ -116,10 +115,7 @@ export class Footage {
     return (await this.#initOf(ask.initHash)).bytes.slice();
   }
 
-  async readBody(
-    grant: Grant,
-    ask: { stream: string; seq: number; offset: number; length: number },
-  ): Promise<Uint8Array> {
+  async readBody(grant: Grant, ask: Omit<SegmentAsk, 'within'>): Promise<Uint8Array> {
     this.#own(grant, ask.stream);
     const bytes = await this.#ring.read({ ...ask, within: grant.range }).catch((error: unknown) => {
       throw errorCode(error) === 'NOT_FOUND' ? overwritten() : error;

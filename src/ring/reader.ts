@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { BluelightError, errorCode } from '../base/errors.js';
-import type { TimeRange } from '../contract/primitives.js';
 import type { Core } from './core.js';
 import { segmentId } from './layout.js';
 import { DAMAGED, endMs, GARBAGE, OPEN, type SegmentDetail } from './tables.js';
+import type { SegmentAsk } from './types.js';
 
 /** How many checked segments are remembered, so that a clip read in pieces is hashed once. */
 const REMEMBER = 64;
@@ -25,8 +25,7 @@ export class Reader {
     return Uint8Array.from(bytes);
   }
 
-  /** @param offset from the first byte of the fragments, behind the init */
-  body(ask: { stream: string; seq: number; offset: number; length: number; within?: TimeRange }): Uint8Array {
+  body(ask: SegmentAsk): Uint8Array {
     const row = this.#row(ask.stream, ask.seq);
     if (ask.within !== undefined && (row.start_ms < ask.within.fromMs || endMs(row) > ask.within.toMs)) {
       throw new BluelightError(
@@ -40,10 +39,13 @@ export class Reader {
       const from = Math.min(Math.max(0, ask.offset), bytes);
       const at = row.init_bytes + from;
       const length = Math.max(0, Math.min(ask.length, bytes - from));
-      if (this.#checked.has(row.id)) return this.#core.io.read(fd, at, length);
-      const body = this.#check(ask.stream, ask.seq, row, fd);
-      // What goes to another thread owns its memory: a whole segment goes as it was read, a part is copied out.
-      return length === body.length ? body : body.slice(from, from + length);
+      const into = ask.into !== undefined && ask.into.length >= bytes ? ask.into : undefined;
+      // A whole segment costs little more to check than to read: each is, each time. A part would cost it all again.
+      if (length < bytes && this.#checked.has(row.id)) return this.#core.io.read(fd, at, length, into);
+      const body = this.#check(ask.stream, ask.seq, row, fd, into);
+      // What goes to another thread by itself owns its memory: a whole segment does, a part is copied out.
+      if (length === body.length) return body;
+      return into === undefined ? body.slice(from, from + length) : body.subarray(from, from + length);
     } finally {
       this.#core.io.close(fd);
     }
@@ -69,10 +71,10 @@ export class Reader {
     }
   }
 
-  #check(stream: string, seq: number, row: SegmentDetail, fd: number): Uint8Array {
+  #check(stream: string, seq: number, row: SegmentDetail, fd: number, into: Uint8Array | undefined): Uint8Array {
     const size = row.init_bytes + (row.body_bytes ?? 0);
     const init = this.#core.io.read(fd, 0, row.init_bytes);
-    const body = this.#core.io.read(fd, row.init_bytes, size - row.init_bytes);
+    const body = this.#core.io.read(fd, row.init_bytes, size - row.init_bytes, into);
     const whole = init.length + body.length === size && this.#core.io.size(fd) === size;
     if (!whole || !fits(init, row.init_sha256) || !fits(body, row.body_sha256)) {
       this.#core.tables.markDamaged(row.id);

@@ -1,6 +1,5 @@
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Anchor, Envelope } from '../contract/evidence.js';
-import type { TimeRange } from '../contract/primitives.js';
 import type { RingCheckLevel } from '../contract/ring.js';
 import type { Fragment, GapReason, RunStart } from '../media/stream.js';
 import { answerCoverage, answerPlan } from './answers.js';
@@ -24,6 +23,7 @@ import type {
   RingLimits,
   RingOptions,
   RingStatus,
+  SegmentAsk,
   TimelineEntry,
   OutlinedFile,
 } from './types.js';
@@ -179,12 +179,10 @@ export class Ring implements RecorderHost {
   }
 
   /**
-   * Bytes of the fragments of a closed segment, `offset` counted from the first of them. The whole file is checked
-   * against its hash first.
-   * @param within refuses a segment that leaves this range (OUTSIDE_RANGE): what a grant allows
+   * Bytes of the fragments of a closed segment. The whole file is checked against its hash first.
    * @throws BluelightError NOT_FOUND: evicted meanwhile; SEGMENT_DAMAGED: does not fit its hash, and is not served again
    */
-  read(ask: { stream: string; seq: number; offset: number; length: number; within?: TimeRange }): Uint8Array {
+  read(ask: SegmentAsk): Uint8Array {
     checkStream(ask.stream);
     return this.#read(({ reader }) => reader.body(ask));
   }

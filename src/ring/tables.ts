@@ -58,6 +58,12 @@ export type CandidateRow = Pick<
   | 'has_motion'
 >;
 
+/** What a file is laid out by. */
+export type OutlineRow = Pick<
+  SegmentRow,
+  'id' | 'run_id' | 'init_id' | 'start_ms' | 'decode_ticks' | 'duration_ticks' | 'body_bytes'
+>;
+
 /** A row with the texts that its numbers stand for. */
 export interface SegmentDetail extends SegmentRow {
   run: string;
@@ -173,12 +179,23 @@ export class Tables {
 
   /** Closed rows of a stream that overlap [from, to) with their texts, in order of recording. */
   closedIn(stream: StreamRow, fromMs: number, toMs: number): SegmentDetail[] {
+    return this.#closedIn<SegmentDetail>(DETAIL, stream, fromMs, toMs);
+  }
+
+  /** The same rows with the few columns that a file is laid out by: a tenth of the time. */
+  outlineIn(stream: StreamRow, fromMs: number, toMs: number): OutlineRow[] {
+    const columns = 'id, run_id, init_id, start_ms, decode_ticks, duration_ticks, body_bytes';
+    return this.#closedIn<OutlineRow>(`select ${columns} from segments s`, stream, fromMs, toMs);
+  }
+
+  #closedIn<R extends OutlineRow>(select: string, stream: StreamRow, fromMs: number, toMs: number): R[] {
     return (
       this.sql
-        .all<SegmentDetail>(
-          `${DETAIL} where s.stream_id = :stream and s.start_ms > :after and s.start_ms < :to and s.state = 1`,
-          { stream: stream.id, after: fromMs - stream.longest_ms - 1, to: toMs },
-        )
+        .all<R>(`${select} where s.stream_id = :stream and s.start_ms > :after and s.start_ms < :to and s.state = 1`, {
+          stream: stream.id,
+          after: fromMs - stream.longest_ms - 1,
+          to: toMs,
+        })
         .filter((row) => endMs(row) > fromMs)
         // After a step of the clock a later segment may carry an earlier time.
         .sort((a, b) => a.id - b.id)
@@ -334,6 +351,18 @@ export class Tables {
        order by from_ms`,
       { streamId, fromMs, toMs },
     );
+  }
+
+  runName(id: number): string {
+    const row = this.sql.one<{ name: string }>('select name from runs where id = :id', { id });
+    if (row === undefined) throw new BluelightError('INDEX_CORRUPT', `run ${id} is missing in ring.db`);
+    return row.name;
+  }
+
+  initHash(id: number): Buffer {
+    const row = this.sql.one<{ sha256: Buffer }>('select sha256 from inits where id = :id', { id });
+    if (row === undefined) throw new BluelightError('INDEX_CORRUPT', `init ${id} is missing in ring.db`);
+    return row.sha256;
   }
 
   initLength(id: number): number {

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import type { Anchor } from '../contract/evidence.js';
+import type { TimeRange } from '../contract/primitives.js';
 import type { GapReason } from '../media/stream.js';
 import type { Signer } from '../proof/keys.js';
 import type { SegmentRecord } from '../proof/chain.js';
@@ -98,6 +99,22 @@ export interface PlannedFile {
   segments: PlannedSegment[];
   /** Ties the last segment to the next checkpoint; absent while none has been made since. */
   anchor?: Anchor;
+}
+
+/** Some bytes of a closed segment. */
+export interface SegmentAsk {
+  stream: string;
+  seq: number;
+  /** From the first byte of the fragments, behind the init. */
+  offset: number;
+  length: number;
+  /** Refuses a segment that leaves this range (OUTSIDE_RANGE): what a grant allows. */
+  within?: TimeRange;
+  /**
+   * Memory that both threads share, for a reader of much: what is read lies in it, if the whole segment has room in it.
+   * Else the answer owns its memory.
+   */
+  into?: Uint8Array<SharedArrayBuffer>;
 }
 
 /** What a file that plays is made of, without its proof. */

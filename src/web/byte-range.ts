@@ -2,7 +2,7 @@ import { BluelightError } from '../base/errors.js';
 import type { Grant } from '../contract/grant.js';
 import { problemResponse } from './problem.js';
 import type { Call, Services } from './route.js';
-import { streamed, told } from './stream.js';
+import { streamed, told, type Transfer } from './stream.js';
 
 /** From one byte up to another, the end not included. */
 export interface ByteRange {
@@ -38,7 +38,7 @@ export async function rangedFile(
   grant: Grant,
   file: WholeFile,
   headers: Record<string, string>,
-): Promise<Response> {
+): Promise<Response | Transfer> {
   const common = { ...headers, 'accept-ranges': 'bytes', etag: file.etag };
   if (call.head) {
     await nothingTaken(services, grant, file);

@@ -175,14 +175,23 @@ export interface FootagePart {
 }
 
 /** Reads the ring. Everything takes the grant and gives nothing outside of its camera and range. */
+export interface SegmentPart {
+  offset: number;
+  length: number;
+  into?: Uint8Array<SharedArrayBuffer>;
+}
+
 export interface FootagePort {
   coverage(grant: Grant, role: Role, range: TimeRange): Promise<StreamCoverage>;
   /** What the range is rounded out to, closed segments only: nothing of them changes. `bytes` without the init. */
   parts(grant: Grant, role: Role, range: TimeRange): Promise<FootagePart[]>;
   /** `ftyp` + `moov` of a part. */
   init(grant: Grant, role: Role, sha256: string): Promise<Uint8Array>;
-  /** The fragments of a segment, verbatim, or a part of them. Rejects with `NO_COVERAGE` if it was overwritten meanwhile. */
-  segment(grant: Grant, role: Role, seq: number, part?: { offset: number; length: number }): Promise<Uint8Array>;
+  /**
+   * The fragments of a segment, verbatim, or a part of them. Rejects with `NO_COVERAGE` if it was overwritten meanwhile.
+   * @param part `into`: memory with room for the whole segment, in which the answer lies then
+   */
+  segment(grant: Grant, role: Role, seq: number, part?: SegmentPart): Promise<Uint8Array>;
 }
 
 /** Single pictures. */

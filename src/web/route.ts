@@ -10,6 +10,7 @@ import type { TimeRange } from '../contract/primitives.js';
 import type { LoginLimit } from './login-limit.js';
 import type { WebPorts } from './ports.js';
 import type { Session, Sessions } from './sessions.js';
+import type { Transfer } from './stream.js';
 
 export interface Services {
   clock: Clock;
@@ -72,8 +73,8 @@ export class Grants {
   }
 }
 
-/** What a handler gives back: `Response` as it is, anything else becomes JSON. */
-export type Reply = Response | object;
+/** What a handler gives back: `Response` and `Transfer` as they are, anything else becomes JSON. */
+export type Reply = Response | Transfer | object;
 
 /** The part of a WebSocket that a live handler needs. */
 export interface Socket {

@@ -21,12 +21,21 @@ import {
   type SocketHandler,
 } from './route.js';
 import { serveAsset, type Assets } from './static.js';
+import { Transfer } from './stream.js';
 
 export const API = '/api/v1';
 const MOST_BODY = 64 * 1024;
 
 interface Env {
-  Bindings: { incoming: IncomingMessage; outgoing: ServerResponse | undefined; viaSocket: boolean };
+  Bindings: Knocked;
+}
+
+/** One request as it came in, and what is to follow the head of its answer. */
+export interface Knocked {
+  incoming: IncomingMessage;
+  outgoing: ServerResponse | undefined;
+  viaSocket: boolean;
+  transfer?: Transfer;
 }
 type Ctx = Context<Env>;
 
@@ -124,12 +133,12 @@ async function handle(services: Services, route: Route, c: Ctx): Promise<Respons
     const run = (): Promise<Reply> | Reply => route.handler(services, call);
     // Whatever takes a passphrase could be used to guess it.
     const guarded = holdsPassphrase(call.body) ? services.logins.guard(call.remote, run) : run();
-    return toResponse(await guarded);
+    return toResponse(await guarded, c);
   }
   const grants = await askGate(services, route, call);
   if (route.socket !== undefined) return upgrade(services, c, route.socket(services, call, grants));
   if (route.handler === undefined) throw new BluelightError('UNSUPPORTED', `${route.path} has no handler.`);
-  return toResponse(await route.handler(services, call, grants));
+  return toResponse(await route.handler(services, call, grants), c);
 }
 
 function holdsPassphrase(body: unknown): boolean {
@@ -162,8 +171,10 @@ function cut(services: Services, socket: Socket | null | undefined): void {
   if (socket) services.connections.cut(socket);
 }
 
-function toResponse(reply: Response | object): Response {
-  return reply instanceof Response ? reply : json(reply);
+function toResponse(reply: Reply, c: Ctx): Response {
+  if (!(reply instanceof Transfer)) return reply instanceof Response ? reply : json(reply);
+  if (c.req.method !== 'HEAD') c.env.transfer = reply;
+  return reply.head;
 }
 
 async function upgrade(services: Services, c: Ctx, handler: SocketHandler): Promise<Response> {

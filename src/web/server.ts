@@ -4,6 +4,7 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from 'n
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
@@ -13,7 +14,7 @@ import { Connections } from '../base/unsent.js';
 import { LoginLimit } from './login-limit.js';
 import type { WebPorts } from './ports.js';
 import type { Services } from './route.js';
-import { createRouter } from './router.js';
+import { createRouter, type Knocked } from './router.js';
 import { ROUTES } from './routes/table.js';
 import { LIFETIMES_MS, Sessions } from './sessions.js';
 import { loadAssets } from './static.js';
@@ -76,7 +77,13 @@ export function createWeb(options: WebOptions): Web {
   const make = (viaSocket: boolean): Server => {
     const server = createAdaptorServer({
       // The same object goes on: an upgrade leaves its mark on it.
-      fetch: (request, env) => router.fetch(request, Object.assign(env as HttpBindings, { viaSocket })),
+      fetch: async (request, env) => {
+        const knocked: Knocked = Object.assign(env as HttpBindings, { viaSocket });
+        const head = await router.fetch(request, knocked);
+        if (knocked.transfer === undefined || knocked.outgoing === undefined) return head;
+        await knocked.transfer.send(head, knocked.outgoing);
+        return RESPONSE_ALREADY_SENT;
+      },
       overrideGlobalObjects: false,
       websocket: { server: sockets },
       ...(viaSocket

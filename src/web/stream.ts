@@ -1,47 +1,66 @@
-import { errorMessage } from '../base/errors.js';
+import type { ServerResponse } from 'node:http';
+import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Grant } from '../contract/grant.js';
 import type { Call, Services } from './route.js';
 
 /**
- * A body that is read as fast as the client takes it. When `signal` aborts or the source fails, the connection is cut,
- * so that the client sees a broken transfer and never a short one that looks whole.
+ * An answer that goes straight to the connection, a chunk at a time, as fast as the client takes it. The next chunk is
+ * asked for when the one before has left, so its memory may be used again. When the grant or the session ends or the
+ * source fails, the connection is cut, so that the client sees a broken transfer and never a short one that looks whole.
  */
-export function streamBody(
-  source: AsyncGenerator<Uint8Array>,
-  options: { signal: AbortSignal; cut: () => void; log: Log },
-): ReadableStream<Uint8Array> {
-  const cut = (why: string): void => {
-    options.log.info({ why }, 'transfer cut');
-    options.cut();
-  };
-  const onAbort = (): void => cut('the permission or the session ended');
-  options.signal.addEventListener('abort', onAbort, { once: true });
-  const finish = async (): Promise<void> => {
-    options.signal.removeEventListener('abort', onAbort);
-    await source.return(undefined);
-  };
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          options.signal.throwIfAborted();
-          const next = await source.next();
-          // Again: the grant may have gone while the disk was being read.
-          options.signal.throwIfAborted();
-          if (next.done !== true) return controller.enqueue(next.value);
-          await finish();
-          controller.close();
-        } catch (error) {
-          await finish();
-          cut(errorMessage(error));
-          controller.close();
-        }
-      },
-      cancel: finish,
-    },
-    { highWaterMark: 1 },
-  );
+export class Transfer {
+  readonly head: Response;
+  readonly #source: AsyncGenerator<Uint8Array>;
+  readonly #options: { signal: AbortSignal; cut: () => void; log: Log };
+
+  constructor(
+    head: Response,
+    source: AsyncGenerator<Uint8Array>,
+    options: { signal: AbortSignal; cut: () => void; log: Log },
+  ) {
+    this.head = head;
+    this.#source = source;
+    this.#options = options;
+  }
+
+  /** @param head with the headers that all answers have */
+  async send(head: Response, outgoing: ServerResponse): Promise<void> {
+    const { signal, log } = this.#options;
+    const cut = (why: string): void => {
+      if (outgoing.destroyed) return;
+      log.info({ why }, 'transfer cut');
+      this.#options.cut();
+    };
+    const onAbort = (): void => cut('the permission or the session ended');
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      outgoing.writeHead(head.status, Object.fromEntries(head.headers));
+      for await (const chunk of this.#source) {
+        // The grant may have gone while the disk was being read.
+        signal.throwIfAborted();
+        await written(outgoing, chunk);
+      }
+      signal.throwIfAborted();
+      outgoing.end();
+    } catch (error) {
+      cut(errorMessage(error));
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+function written(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const gone = (): void => reject(new BluelightError('CLIENT_GONE', 'the client took no more'));
+    outgoing.once('close', gone);
+    outgoing.write(chunk, (error) => {
+      outgoing.off('close', gone);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 /** An answer whose body is footage under a grant: it ends with the grant, the session or the client. */
@@ -52,10 +71,10 @@ export function streamed(
   source: AsyncGenerator<Uint8Array>,
   headers: Record<string, string>,
   status: 200 | 206 = 200,
-): Response {
+): Transfer {
   const signal = AbortSignal.any([grant.signal, call.signal]);
-  const body = streamBody(source, { signal, cut: call.cut, log: services.log });
-  return new Response(body, { status, headers: { 'cache-control': 'no-store', ...headers } });
+  const head = new Response(null, { status, headers: { 'cache-control': 'no-store', ...headers } });
+  return new Transfer(head, source, { signal, cut: call.cut, log: services.log });
 }
 
 /** `name` is of our own making: letters, digits and dashes. */

@@ -116,8 +116,11 @@ test('playback steps over a gap and says why', async () => {
 test('playback goes on by itself over a connection that broke', async () => {
   const { segment } = box.footage;
   let served = 0;
+  // What was played before may still be on its way.
+  const before = box.given.length;
   box.footage.segment = async (...args) => {
-    if (++served !== 2) return segment(...args);
+    const mine = box.given.slice(before).some(({ abort }) => abort.signal === args[0].signal);
+    if (!mine || ++served !== 2) return segment(...args);
     // The first one has arrived and is being played by then.
     await becomes(`${video('.player video')}.currentTime > 0`);
     throw new TypeError('the disk hiccups');

@@ -92,7 +92,8 @@ test('each part goes through the gate, and the audit is told the bytes of each',
   await get({}, 'HEAD');
   await get({ range: `bytes=${whole.length}-` });
   expect(server.box.asked.slice(before).map((request) => request.kind)).toEqual(['export', 'export', 'export']);
-  expect(server.box.ends).toEqual([100, 0, 0].map((bytes) => ({ grant: 'export', outcome: 'done', bytes })));
+  const told = [100, 0, 0].map((bytes) => ({ grant: 'export', outcome: 'done', bytes }));
+  await expect.poll(() => server.box.ends).toEqual(told);
   server.box.denied.add('door');
   expect((await get({ range: 'bytes=0-99' })).status).toBe(403);
   server.box.denied.clear();
@@ -105,6 +106,35 @@ test('curl goes on where a transfer broke off', async () => {
   const said = await run('curl', '-sS', '-C', '-', '-o', file, '-w', '%{http_code} %{size_download}', address);
   expect(said.stdout).toBe(`206 ${whole.length - 12_345}`);
   expect(sha(readFileSync(file))).toBe(sha(whole));
+});
+
+test('a transfer ends before the first byte of a segment that is damaged, and curl can tell', async () => {
+  const box = new EvidenceBox({ segmentMs: 2_000 });
+  box.record(21);
+  const { bytes, manifest } = await box.deliver(3, 15);
+  const other = await serveFootage(box.footage);
+  try {
+    const third = manifest.segments[2]!;
+    const segment = box.rig.files().find((one) => one.endsWith(`${third.seq}.mp4`))!;
+    const damaged = readFileSync(segment);
+    damaged[damaged.length - 5]! ^= 1;
+    writeFileSync(segment, damaged);
+    const file = join(dir, 'damaged.mp4');
+    const path = `/api/v1/export.mp4?${rangeText(box.startMs, { fromMs: 3_000, toMs: 15_000 })}`;
+    const curl = run('curl', '-sS', '-o', file, '--unix-socket', other.running.socket, `http://box${path}`);
+    // 18: fewer bytes came than were announced. 56: the connection was reset.
+    await expect(curl).rejects.toMatchObject({ code: expect.toSatisfy((code) => code === 18 || code === 56) });
+    const came = readFileSync(file);
+    const good = manifest.segments.slice(0, 2).reduce((sum, { bytes: size }) => sum + size, manifest.init.bytes);
+    expect(came.length).toBeLessThanOrEqual(good);
+    expect(came.equals(bytes.subarray(0, came.length))).toBe(true);
+    // It is known from now on: the rest is offered without it.
+    const again = await ask({ socketPath: other.running.socket }, 'GET', path);
+    expect(again.json()['code']).toBe('SEVERAL_FILES');
+  } finally {
+    await other.stop();
+    box.remove();
+  }
 });
 
 test('a playlist of byte ranges over a gap: its files are the recordings, ffprobe and GStreamer play it', async () => {

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BluelightError } from '../../src/base/errors.js';
 import { FakeClock } from '../../src/base/fake-clock.js';
-import { silentLog } from '../../src/base/log.js';
 import { toUtc } from '../../src/contract/primitives.js';
 import type { Grant } from '../../src/contract/grant.js';
 import { checkHost, checkOrigin, cookieValue, isLoopback } from '../../src/web/guard.js';
@@ -12,7 +11,6 @@ import { LoginLimit } from '../../src/web/login-limit.js';
 import { frame, planPlayback } from '../../src/web/playback.js';
 import type { FootagePart, LiveListener } from '../../src/web/ports.js';
 import { Sessions } from '../../src/web/sessions.js';
-import { streamBody } from '../../src/web/stream.js';
 import type { Socket } from '../../src/web/route.js';
 
 const peer = { localAddress: '::ffff:10.0.0.5', remoteAddress: '10.0.0.9' };
@@ -332,51 +330,6 @@ describe('playback', () => {
 
   test('a frame is kind, length, payload', () => {
     expect([...frame(3, Uint8Array.of(7, 8))]).toEqual([3, 0, 0, 0, 2, 7, 8]);
-  });
-});
-
-describe('a transfer under a grant', () => {
-  async function* pieces(): AsyncGenerator<Uint8Array> {
-    for (let i = 0; ; i++) yield Uint8Array.of(i);
-  }
-  const outgoing = () => {
-    const state = { destroyed: false, destroy: () => void (state.destroyed = true) };
-    return state;
-  };
-
-  test('is cut, not ended, when the grant is withdrawn in the middle', async () => {
-    const abort = new AbortController();
-    const connection = outgoing();
-    const body = streamBody(pieces(), { signal: abort.signal, cut: connection.destroy, log: silentLog });
-    const reader = body.getReader();
-    await reader.read();
-    abort.abort();
-    expect(connection.destroyed).toBe(true);
-    let more = 0;
-    while (!(await reader.read()).done) more++;
-    // What was read ahead already.
-    expect(more).toBeLessThanOrEqual(2);
-  });
-
-  test('is cut when the disk fails, and reads no further ahead than the client takes', async () => {
-    let made = 0;
-    async function* failing(): AsyncGenerator<Uint8Array> {
-      for (;;) {
-        if (++made > 3) throw new TypeError('disk');
-        yield Uint8Array.of(made);
-      }
-    }
-    const connection = outgoing();
-    const body = streamBody(failing(), {
-      signal: new AbortController().signal,
-      cut: connection.destroy,
-      log: silentLog,
-    });
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(made).toBeLessThanOrEqual(1);
-    const reader = body.getReader();
-    while (!(await reader.read()).done);
-    expect(connection.destroyed).toBe(true);
   });
 });
 

@@ -2,7 +2,7 @@ import { BluelightError } from '../../base/errors.js';
 import { alarmsBody } from '../../contract/http.js';
 import { cameraParam } from '../params.js';
 import { footage, plain, type Call, type Grants, type Services, type Target } from '../route.js';
-import { streamed, told } from '../stream.js';
+import { streamed, told, type Transfer } from '../stream.js';
 
 /** Pictures of an alarm are of this time around it. */
 const AROUND_MS = 60_000;
@@ -53,7 +53,7 @@ async function target({ ports }: Services, call: Call): Promise<Target> {
   return { camera: alarm.camera, range: { fromMs: atMs - AROUND_MS, toMs: atMs } };
 }
 
-async function picture(services: Services, call: Call, grants: Grants, which: 'before' | 'now'): Promise<Response> {
+async function picture(services: Services, call: Call, grants: Grants, which: 'before' | 'now'): Promise<Transfer> {
   const grant = grants.one();
   const png = await services.ports.alarms.evidence(grant, call.params['id']!, which);
   if (png === null) {
