@@ -8,6 +8,7 @@ import type { Processes } from './base/processes.js';
 import { Checkpoints } from './checkpoints.js';
 import { Stills } from './clips/stills.js';
 import { Commands } from './commands.js';
+import { readClock } from './health/clock.js';
 import { diskFacts } from './health/disk-faults.js';
 import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
@@ -25,6 +26,7 @@ import { longestKept } from './policy/retention.js';
 import { readBox } from './reading.js';
 import { EXPECTED_DISK, startRecording } from './recording.js';
 import { Footage } from './ring/footage.js';
+import type { ClockTrust } from './ring/types.js';
 import type { Settings } from './settings/table.js';
 import { SiteAlarms } from './site-alarms.js';
 import { StateLossWatch } from './state-loss.js';
@@ -300,11 +302,18 @@ async function compose(base: Base): Promise<Agent> {
   }
 
   function startPeriodic(): void {
+    let told: ClockTrust | undefined;
     const stopTrust = clock.every(TRUST_MS, async () => {
-      const { source } = reading().clock;
-      await recording.ring.clockTrust(source === 'center' ? 'ntp' : source);
+      const center = outside.reading().clock;
+      const { source } = readClock({ nowMs: clock.now(), synchronised: state.host.synchronised, center });
+      const trust = source === 'center' ? 'ntp' : source;
+      if (trust === told) return;
+      await recording.ring.clockTrust(trust);
+      told = trust;
     });
-    const stopStatus = clock.every(STATUS_MS, () => events.tell({ type: 'status', data: assembleStatus(reading()) }));
+    const stopStatus = clock.every(STATUS_MS, () => {
+      if (events.heard) events.tell({ type: 'status', data: assembleStatus(reading()) });
+    });
     closing.add('periodic tasks', () => (stopTrust(), stopStatus(), stateWatch.stop()));
     closing.add('the alarms', () => alarms.stop());
     closing.add('the watch over the cameras', () => cameras.stop());

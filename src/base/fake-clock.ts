@@ -45,6 +45,12 @@ export class FakeClock implements Clock {
     });
   }
 
+  after(ms: number, fn: () => void): () => void {
+    const timer: Timer = { at: this.#mono + ms, run: fn };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
   every(ms: number, fn: () => void | Promise<void>): () => void {
     const timer: Timer = { at: this.#mono + ms, every: ms, run: fn };
     this.#timers.add(timer);

@@ -31,6 +31,8 @@ export class Space {
   #freeBytes = Number.POSITIVE_INFINITY;
   /** Written since the samples were taken: into segments that no total counts yet. */
   #openBytes = 0;
+  /** Sum of the totals of all streams; undefined: to be read again. Asked for at every fragment. */
+  #stored: number | undefined;
   #writtenSinceSample = 0;
   #ballastMissing = 0;
   #nextSample = 0;
@@ -149,16 +151,19 @@ export class Space {
   }
 
   #storedBytes(): number {
-    const sum = this.#parts.core.tables.sql.one<{ n: number | null }>('select sum(stored_bytes) as n from streams')?.n;
-    return (sum ?? 0) + this.#openBytes;
+    const sql = 'select total(stored_bytes) as n from streams';
+    this.#stored ??= this.#parts.core.tables.sql.one<{ n: number }>(sql)!.n;
+    return this.#stored + this.#openBytes;
   }
 
   /** The segment of `bytes` in all is counted by its row from now on. */
   closed(bytes: number): void {
+    this.#stored = undefined;
     this.#openBytes = Math.max(0, this.#openBytes - bytes);
   }
 
   #sample(): void {
+    this.#stored = undefined;
     const { core, options, ballast } = this.#parts;
     this.#freeBytes = options.freeBytes?.() ?? core.io.freeBytes(core.directory);
     this.#writtenSinceSample = 0;

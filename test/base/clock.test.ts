@@ -59,6 +59,36 @@ test('a periodic function is not run again while it is still running, and its er
   expect(errors[0]).toMatchObject({ code: 'TEST' });
 });
 
+test('what has the same period is done in one go, also when it joined later', async () => {
+  const clock = systemClock();
+  let seen = '';
+  const stopA = clock.every(40, () => {
+    seen += 'a';
+    setImmediate(() => (seen += '|'));
+  });
+  await clock.sleep(15);
+  const before = seen.length;
+  const stopB = clock.every(40, () => void (seen += 'b'));
+  while (seen.length < before + 9) await clock.sleep(10);
+  stopA();
+  expect(seen.slice(before)).toMatch(/^(ab\|){3}/);
+  const end = seen.length;
+  while (seen.length < end + 2) await clock.sleep(10);
+  stopB();
+  expect(seen.slice(end)).toMatch(/^b+$/);
+});
+
+test('what comes after a while comes once, and not if it was called off', async () => {
+  for (const clock of [systemClock(), new FakeClock()]) {
+    const seen: string[] = [];
+    clock.after(5, () => void seen.push('kept'));
+    clock.after(5, () => void seen.push('called off'))();
+    if (clock instanceof FakeClock) await clock.advance(50);
+    else await clock.sleep(50);
+    expect(seen).toEqual(['kept']);
+  }
+});
+
 function deferred(): { promise: Promise<void>; resolve: () => void } {
   let resolve = (): void => undefined;
   const promise = new Promise<void>((done) => (resolve = done));

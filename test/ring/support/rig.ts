@@ -31,6 +31,9 @@ export class HandClock implements Clock {
   sleep(): Promise<void> {
     return Promise.resolve();
   }
+  after(): () => void {
+    return () => undefined;
+  }
   every(): () => void {
     return () => undefined;
   }
