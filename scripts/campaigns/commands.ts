@@ -183,9 +183,11 @@ async function shoot(world: World, site: Site, shot: Shot): Promise<void> {
 async function restart(world: World, site: Site): Promise<Site> {
   const { clock, center, random, due, effects, tally, wrong } = world;
   const now = clock.now();
-  const [lasts, ends] = [3_600_000, 60_000].map((lifeMs) => {
-    return { ...goodCommand(random, now), jobId: ulid(now), expiresAt: iso(now + lifeMs) };
-  }) as [{ jobId: string }, { jobId: string }];
+  const living = (lifeMs: number): ReturnType<typeof goodCommand> => {
+    return { ...goodCommand(random, now), expiresAt: iso(now + lifeMs) };
+  };
+  const lasts = living(3_600_000);
+  const ends = living(60_000);
   tally.restarts++;
   await site.stop([lasts, ends].map((command) => signJws(COMMAND_TYPE, command, center)));
   await clock.advance(120_000);

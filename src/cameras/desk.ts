@@ -105,9 +105,9 @@ export class CameraDesk {
         fix: 'add it by its IP address to use ONVIF',
       });
     }
-    const credentials = await this.credentialsOfDevice(device);
     return this.#logins.run(device.id, {
-      ...{ credentials, by, work: (login) => work(at ?? endpointOf(device), login) },
+      ...{ by, work: (login) => work(at ?? endpointOf(device), login) },
+      credentials: () => this.credentialsOfDevice(device),
       onRefused: () => this.#tellRefused(device.id),
     });
   }
@@ -137,14 +137,16 @@ export class CameraDesk {
     const { device, main } = await this.get(id);
     this.deps.redactor.add(credentials.password);
     await this.#logins.run(device.id, {
-      ...{ credentials, by: 'person' },
-      work: async (login) => {
+      ...{ credentials: () => Promise.resolve(credentials), by: 'person' },
+      work: async ({ accepted, ...login }) => {
         if (device.xaddr === '') await inspect(this.deps.clock, main.uri, device.address, login);
         else await this.driver.identify(endpointOf(device), login);
+        // Before it is the turn of those who wait: they must not try the old ones.
+        await this.#seal(device, credentials);
+        accepted?.();
       },
       onRefused: () => this.#tellRefused(device.id),
     });
-    await this.#seal(device, credentials);
     await this.deps.changed();
   }
 
@@ -211,7 +213,13 @@ export class CameraDesk {
       const credentials = { username: request.username, password: request.password };
       const key = before?.id ?? endpoint.host;
       const connected = await this.#logins.run(key, {
-        ...{ credentials, by: 'person', work: (login) => this.driver.connect(endpoint, login) },
+        ...{ credentials: () => Promise.resolve(credentials), by: 'person' },
+        work: async () => {
+          const found = await this.driver.connect(endpoint, credentials);
+          // Before it is the turn of those who wait with what was known of it.
+          if (before !== undefined) await this.#seal(before, credentials);
+          return found;
+        },
         onRefused: () => this.#tellRefused(key),
       });
       const plan = planAdoption({
@@ -230,7 +238,7 @@ export class CameraDesk {
       const host = await allowedHost(this.deps, given.host);
       const credentials = { username: request.username, password: request.password };
       const streams = await this.#logins.run(host, {
-        ...{ credentials, by: 'person' },
+        ...{ credentials: () => Promise.resolve(credentials), by: 'person' },
         work: async () => ({
           main: await inspect(clock, given.main, host, credentials),
           sub: given.sub === undefined ? null : await inspect(clock, given.sub, host, credentials),

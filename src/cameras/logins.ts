@@ -16,7 +16,8 @@ interface Refusal {
 }
 
 export interface Attempt<T> {
-  credentials: Credentials;
+  /** Asked when its turn has come: whoever went before may have given others. */
+  credentials: () => Promise<Credentials>;
   by: 'agent' | 'person';
   /** Calls `accepted` as soon as the device has let it in. */
   work: (login: Login) => Promise<T>;
@@ -61,13 +62,15 @@ export class LoginLedger {
    * @throws BluelightError CAMERA_LOGIN_HELD, and what `work` throws
    */
   async run<T>(device: string, attempt: Attempt<T>): Promise<T> {
-    const { credentials, by, work, onRefused } = attempt;
+    const { by, work, onRefused } = attempt;
     const before = this.#turns.get(device);
     let release: () => void = () => undefined;
     const turn = new Promise<void>((resolve) => (release = resolve));
     this.#turns.set(device, turn);
+    let credentials: Credentials | undefined;
     try {
       await before;
+      credentials = await attempt.credentials();
       this.check(device, credentials, by);
       const accepted = (): void => {
         this.accepted(device);
@@ -75,7 +78,7 @@ export class LoginLedger {
       };
       return await work({ ...credentials, accepted });
     } catch (error) {
-      if (errorCode(error) === 'CAMERA_REFUSED') {
+      if (errorCode(error) === 'CAMERA_REFUSED' && credentials !== undefined) {
         this.refused(device, credentials);
         await onRefused();
       }

@@ -174,6 +174,17 @@ test('a new device takes the place of a camera, which keeps its id and name', as
   expect(mine.stored.get('cam-2')?.device.address).toBe('127.0.0.81');
 });
 
+test('who waits to log in while another password is given uses that one', async () => {
+  await add(a);
+  const before = a.logins().refused;
+  a.setFaults({ password: 'changed-2' });
+  const given = mine.cameras.password('cam-1', { username: 'admin', password: 'changed-2' });
+  const [io] = await Promise.all([mine.cameras.io('cam-1'), given]);
+  expect(io.relays).toBeDefined();
+  expect(a.logins().refused - before).toBe(0);
+  expect(mine.refused).toEqual([]);
+});
+
 test('the certificate shown first is pinned; another one gets no password until a person accepts it', async () => {
   await add(secure);
   const first = mine.stored.get('cam-1')!.device.certificate;
