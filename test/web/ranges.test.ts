@@ -108,6 +108,41 @@ test('curl goes on where a transfer broke off', async () => {
   expect(sha(readFileSync(file))).toBe(sha(whole));
 });
 
+test('curl gets what RFC 9110 says of ranges that are several, from the end, beyond it or of another file', async () => {
+  const file = join(dir, 'part');
+  const curl = async (...args: string[]): Promise<{ status: number; range: string; sha256: string }> => {
+    rmSync(file, { force: true });
+    const said = ['-w', '%{http_code} %header{content-range}', '--unix-socket', server.running.socket];
+    const { stdout } = await run('curl', '-sS', '-o', file, ...said, ...args, `http://box${url}`);
+    const [status, ...range] = stdout.split(' ');
+    return { status: Number(status), range: range.join(' '), sha256: sha(readFileSync(file)) };
+  };
+  const size = whole.length;
+  const all = { status: 200, range: '', sha256: sha(whole) };
+  const part = (from: number, to: number): typeof all => {
+    return { status: 206, range: `bytes ${from}-${to - 1}/${size}`, sha256: sha(whole.subarray(from, to)) };
+  };
+  // A server may answer several ranges with all (§14.2).
+  expect(await curl('-r', '0-9,20-29')).toEqual(all);
+  expect(await curl('-r', '-500')).toEqual(part(size - 500, size));
+  expect(await curl('-r', `-${size + 500}`)).toEqual(part(0, size));
+  expect(await curl('-r', `${size - 10}-${size + 1_000}`)).toEqual(part(size - 10, size));
+  expect(await curl('-r', `${size - 1}-`)).toEqual(part(size - 1, size));
+  for (const beyond of [`${size}-`, `${size + 9}-${size + 99}`, '-0']) {
+    expect(await curl('-r', beyond)).toMatchObject({ status: 416, range: `bytes */${size}` });
+  }
+  for (const senseless of ['bytes=9-1', 'bytes=a-b', 'bytes=--5', 'pictures=0-5', 'bytes=']) {
+    expect(await curl('-H', `Range: ${senseless}`), senseless).toEqual(all);
+  }
+  const etag = String((await get({}, 'HEAD')).headers['etag']);
+  expect(await curl('-r', '100-199', '-H', `If-Range: ${etag}`)).toEqual(part(100, 200));
+  // A weak validator, another file and a date of ours, which there is none of, do not hold (§13.1.5).
+  for (const other of [`W/${etag}`, '"another"', new Date().toUTCString()]) {
+    expect(await curl('-r', '100-199', '-H', `If-Range: ${other}`), other).toEqual(all);
+  }
+  expect(await curl('-r', `${size}-`, '-H', 'If-Range: "another"')).toEqual(all);
+});
+
 test('a transfer ends before the first byte of a segment that is damaged, and curl can tell', async () => {
   const box = new EvidenceBox({ segmentMs: 2_000 });
   box.record(21);

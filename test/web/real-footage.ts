@@ -4,15 +4,15 @@ import type { Grant } from '../../src/contract/grant.js';
 import type { AccessRequest } from '../../src/contract/policy.js';
 import { toUtc, type TimeRange } from '../../src/contract/primitives.js';
 import type { Footage } from '../../src/ring/footage.js';
-import { FakeBox } from './fake-box.js';
+import { FakeBox, type FakeCamera } from './fake-box.js';
 import { startWeb, type Running } from './harness.js';
 
 /** The rest of the agent is played, the footage is that of a real ring. */
 class RealFootage extends FakeBox {
   readonly #footage: Footage;
 
-  constructor(footage: Footage) {
-    super([]);
+  constructor(footage: Footage, cams: FakeCamera[]) {
+    super(cams);
     this.#footage = footage;
     this.footage = footage;
   }
@@ -32,10 +32,16 @@ export interface FootageServer {
   stop(): Promise<void>;
 }
 
-/** The API over a real ring, and a door without TLS and login for players of others. */
-export async function serveFootage(footage: Footage): Promise<FootageServer> {
-  const box = new RealFootage(footage);
-  const running = await startWeb(box);
+/**
+ * The API over a real ring, and a door without TLS and login for players of others.
+ * @param shown the page as well, and the cameras that stand on it
+ */
+export async function serveFootage(
+  footage: Footage,
+  shown: { pages?: boolean; cams?: FakeCamera[] } = {},
+): Promise<FootageServer> {
+  const box = new RealFootage(footage, shown.cams ?? []);
+  const running = await startWeb(box, { pages: shown.pages });
   const proxy = createServer((incoming, outgoing) => {
     const { method, url, headers } = incoming;
     // For a browser: the player and the film must come from one place.
