@@ -3,10 +3,10 @@ import { networkInterfaces } from 'node:os';
 import type { Clock } from '../base/clock.js';
 import { errorCode, errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
+import { readTcpTable } from '../base/tcp-table.js';
 import { chooseLink, probeDue, SUSPICIOUS_MS } from './link-state.js';
 import type { DialTarget } from './ports.js';
 import type { LinkSockets } from './sockets.js';
-import { parseUnanswered } from './tcp-table.js';
 
 /** What was last measured of a link. Times in ms; null: not measured, or not there. */
 export interface LinkMeasure {
@@ -220,19 +220,10 @@ function silentMs({ silentSince }: Watched, now: number): number {
   return silentSince === null ? 0 : now - silentSince;
 }
 
+/** Local ports on which the kernel sent again because nothing acknowledged it. A way that is merely slow acknowledges. */
 async function unansweredPorts(): Promise<Set<number>> {
-  const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(readTable));
-  return new Set(tables.flatMap(parseUnanswered));
-}
-
-/** A kernel without IPv6 has no such table. */
-async function readTable(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return '';
-    throw error;
-  }
+  const rows = await readTcpTable();
+  return new Set(rows.filter(({ established, again }) => established && again > 0).map(({ localPort }) => localPort));
 }
 
 function refuses(error: unknown): boolean {

@@ -2,7 +2,7 @@ import { BluelightError } from '../base/errors.js';
 import type { Grant } from '../contract/grant.js';
 import { problemResponse } from './problem.js';
 import type { Call, Services } from './route.js';
-import { streamed, told, type Transfer } from './stream.js';
+import { streamed, tellEnd, type Transfer } from './stream.js';
 
 /** From one byte up to another, the end not included. */
 export interface ByteRange {
@@ -41,7 +41,7 @@ export async function rangedFile(
 ): Promise<Response | Transfer> {
   const common = { ...headers, 'accept-ranges': 'bytes', etag: file.etag };
   if (call.head) {
-    await nothingTaken(services, grant, file);
+    await tellEnd(services, grant, 0, true);
     return new Response(null, { headers: { ...common, 'content-length': String(file.bytes) } });
   }
   const condition = call.header('if-range');
@@ -49,7 +49,7 @@ export async function rangedFile(
   const stale = condition !== undefined && condition !== file.etag;
   const range = stale ? null : parseRange(call.header('range'), file.bytes);
   if (range === 'none') {
-    await nothingTaken(services, grant, file);
+    await tellEnd(services, grant, 0, true);
     return problemResponse(unsatisfiable(file.bytes), { 'content-range': `bytes */${file.bytes}` });
   }
   const { from, to } = range ?? { from: 0, to: file.bytes };
@@ -59,15 +59,10 @@ export async function rangedFile(
     services,
     call,
     grant,
-    told(services, grant, file.chunks(from, to)),
+    file.chunks(from, to),
     { ...common, 'content-length': String(to - from), ...part },
     range === null ? 200 : 206,
   );
-}
-
-/** The audit is told so. */
-async function nothingTaken(services: Services, grant: Grant, file: Pick<WholeFile, 'chunks'>): Promise<void> {
-  for await (const _ of told(services, grant, file.chunks(0, 0)));
 }
 
 function unsatisfiable(bytes: number): BluelightError {

@@ -35,6 +35,8 @@ export interface Call<Q = unknown, B = unknown> {
   remote: string;
   /** Cuts a transfer in the middle, with what the kernel has not sent yet. */
   cut: () => void;
+  /** Resolves when the client has acknowledged the whole answer; false: it went before. */
+  taken: () => Promise<boolean>;
   header(name: string): string | undefined;
   /** Only what the answer would be is asked (HEAD). */
   head: boolean;

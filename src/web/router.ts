@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { upgradeWebSocket } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import type { WebSocket } from 'ws';
@@ -124,7 +123,8 @@ async function handle(services: Services, route: Route, c: Ctx): Promise<Respons
     query: route.query === undefined ? undefined : parse(route.query, c.req.query(), 'query'),
     body: route.body === undefined ? undefined : parse(route.body, await readJson(c), 'body'),
     remote: c.env.incoming.socket.remoteAddress ?? 'socket',
-    cut: () => cut(services, c.env.outgoing?.socket),
+    cut: () => services.connections.cut(c.env.incoming.socket),
+    taken: async () => (await written(c.env.outgoing)) && services.connections.taken(c.env.incoming.socket),
     header: (name) => c.req.header(name),
     head: c.req.method === 'HEAD',
     signal: AbortSignal.any(signals),
@@ -167,8 +167,13 @@ async function askGate(services: Services, route: FootageRoute, call: Call): Pro
   return new Grants(grants);
 }
 
-function cut(services: Services, socket: Socket | null | undefined): void {
-  if (socket) services.connections.cut(socket);
+/** Resolves when the kernel has the whole answer; false: the client went before. */
+async function written(answer: ServerResponse | undefined): Promise<boolean> {
+  if (answer === undefined) return false;
+  if (!answer.writableFinished && !answer.destroyed) {
+    await new Promise((resolve) => answer.once('finish', resolve).once('close', resolve));
+  }
+  return answer.writableFinished;
 }
 
 function toResponse(reply: Reply, c: Ctx): Response {
@@ -187,11 +192,13 @@ async function upgrade(services: Services, c: Ctx, handler: SocketHandler): Prom
     {
       onOpen: (_event, ws) => {
         const raw = ws.raw as WebSocket;
+        // A viewer who went without a word must not get the rest when he comes back.
+        services.connections.endAbruptly(c.env.incoming.socket);
         handler.open({
           // Sending to a socket that just closed is no error: its close event follows.
           send: (data) => raw.send(data, () => undefined),
           close: (code, reason) => raw.close(code, reason),
-          cut: () => cut(services, c.env.incoming.socket),
+          cut: () => services.connections.cut(c.env.incoming.socket),
           get buffered() {
             return raw.bufferedAmount;
           },

@@ -68,7 +68,7 @@ export function createWeb(options: WebOptions): Web {
       technician: options.technicianMs ?? LIFETIMES_MS.technician,
     }),
     logins: new LoginLimit(options.clock),
-    connections: new Connections(new FirstHops(options.clock, options.log)),
+    connections: new Connections(new FirstHops(options.clock, options.log), options.clock),
   };
   const router = createRouter({ routes: ROUTES, services, assets: loadAssets(options.pages), hosts: options.hosts });
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 4096, perMessageDeflate: false });
@@ -92,11 +92,13 @@ export function createWeb(options: WebOptions): Web {
     }) as Server;
     server.maxConnections = MOST_CONNECTIONS;
     server.timeout = IDLE_MS;
-    // Node takes its own listener away when a request asks for an upgrade to something that is not spoken here.
     server.on(viaSocket ? 'connection' : 'secureConnection', (socket: Socket) => {
       if (!viaSocket) services.connections.secured(socket);
-      socket.on('timeout', () => socket.destroy());
+      // Node takes its own listener away when a request asks for an upgrade to something that is not spoken here.
+      socket.on('timeout', () => services.connections.retire(socket));
     });
+    // Else Node ends it by itself, whatever the client still has to get.
+    server.on('timeout', () => undefined);
     if (!viaSocket) {
       server.on('connection', (socket: Socket) => {
         // Before TLS: whoever is not meant does not even learn what this is.

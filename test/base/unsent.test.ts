@@ -37,7 +37,7 @@ function certificate(): { key: string; cert: string } {
 }
 
 test('a viewer that takes nothing is cut, and the kernel keeps nothing to send it later', async () => {
-  const connections = new Connections(new FirstHops(systemClock(), silentLog));
+  const connections = new Connections(new FirstHops(systemClock(), silentLog), systemClock());
   const server = createTlsServer(certificate());
   server.on('connection', (raw: Socket) => connections.opened(raw));
   const secured = once(server, 'secureConnection') as Promise<[TLSSocket]>;
@@ -56,6 +56,43 @@ test('a viewer that takes nothing is cut, and the kernel keeps nothing to send i
   connections.cut(socket);
   await expect.poll(() => socket.closed).toBe(true);
   await expect.poll(() => kernelHas(port)).toEqual([]);
+});
+
+test('a connection that is over is closed when the viewer has everything, and can be cut until then', async () => {
+  const connections = new Connections(new FirstHops(systemClock(), silentLog), systemClock());
+  const server = createTlsServer(certificate());
+  server.on('connection', (raw: Socket) => connections.opened(raw));
+  server.on('secureConnection', (socket) => connections.secured(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const visit = async (): Promise<{ client: TLSSocket; socket: TLSSocket }> => {
+    const secured = once(server, 'secureConnection') as Promise<[TLSSocket]>;
+    const client = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false }).pause();
+    client.on('error', () => undefined);
+    onTestFinished(() => void client.destroy());
+    const [socket] = await secured;
+    socket.on('error', () => undefined);
+    await fill(socket);
+    return { client, socket };
+  };
+  const patient = await visit();
+  patient.socket.destroySoon();
+  connections.retire(patient.socket);
+  const withdrawn = await visit();
+  withdrawn.socket.destroySoon();
+  connections.retire(withdrawn.socket);
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  expect([patient.socket.destroyed, withdrawn.socket.destroyed]).toEqual([false, false]);
+  connections.cut(withdrawn.socket);
+  let bytes = 0;
+  patient.client.on('data', (data: Buffer) => (bytes += data.length));
+  patient.client.resume();
+  await once(patient.client, 'end');
+  expect(bytes).toBe(32 << 20);
+  patient.client.end();
+  await expect.poll(() => kernelHas(port).filter((line) => !line.startsWith('TIME-WAIT'))).toEqual([]);
 });
 
 test.each(['plain', 'TLS'])('an upload over %s that is given up leaves nothing in the kernel', async (kind) => {

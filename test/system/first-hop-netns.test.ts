@@ -137,7 +137,7 @@ const pump = (socket) => {
 };
 const link = { id: 'up', kind: 'fiber', cost: 'flat', interface: 'up0', dns: [] };
 const upload = await new LinkSockets(link, clock, log).dial({ host: '${CITY_ADDRESS}', port: ${UPLOAD}, purpose: 'clips' });
-const connections = new Connections(new FirstHops(clock, log));
+const connections = new Connections(new FirstHops(clock, log), clock);
 const server = createServer({ cert, key });
 server.on('connection', (raw) => connections.opened(raw));
 const watched = new Promise((resolve) => server.on('secureConnection', (socket) => (connections.secured(socket), resolve(socket))));

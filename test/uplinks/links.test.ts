@@ -11,7 +11,6 @@ import { buildQuery, parseAnswer } from '../../src/uplinks/dns.js';
 import { Ledger } from '../../src/uplinks/ledger.js';
 import { chooseLink, probeDue } from '../../src/uplinks/link-state.js';
 import { LinkSockets } from '../../src/uplinks/sockets.js';
-import { parseUnanswered } from '../../src/uplinks/tcp-table.js';
 import { link, memoryLedger } from './links.js';
 
 const fiber = { id: 'fiber', cost: 'flat', up: true, forMs: 60_000 } as const;
@@ -79,18 +78,6 @@ test('a connection counts as sending for a while after its last byte, and only t
   }
   connection.destroy();
   server.close();
-});
-
-test('a connection whose bytes were sent again without an answer is told from the kernel’s table', () => {
-  const table = [
-    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
-    '   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0',
-    '   1: 0200005A:C350 01005D0A:170C 01 00004000:00000000 01:00000120 00000003     0        0 2 4 0',
-    '   2: 0200005A:C351 01005D0A:170C 01 00004000:00000000 01:00000012 00000000     0        0 3 4 0',
-    '   3: 0200005A:C352 01005D0A:170C 02 00000001:00000000 01:00000012 00000002     0        0 4 2 0',
-    '',
-  ].join('\n');
-  expect(parseUnanswered(table)).toEqual([0xc350]);
 });
 
 test('a link is read from the configuration with what follows from its kind', () => {

@@ -168,8 +168,7 @@ test('footage is saved as an MP4 of whole segments, and as a clip with its reaso
   const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
   expect(download.suggestedFilename()).toMatch(/^cam-1-main-\d{8}T\d{6}Z-\d{8}T\d{6}Z\.mp4$/);
   expect(await download.failure()).toBeNull();
-  await until(() => box.ends.length > 0, 'the audit being told');
-  expect(box.ends.at(-1)).toMatchObject({ grant: 'export', outcome: 'done' });
+  await expect.poll(() => box.ends).toContainEqual(expect.objectContaining({ grant: 'export', outcome: 'done' }));
   await page.fill('dialog input:not([type])', 'window broken');
   await page.click('dialog button[type=submit]');
   await page.waitForSelector('dialog .note.good');

@@ -8,14 +8,17 @@ import { until } from './harness.js';
 /** A transfer under a grant, over a real connection. */
 let server: Server;
 /** What the next request is answered with. */
-let answer: { source: AsyncGenerator<Uint8Array>; signal?: AbortSignal };
+let answer: { source: AsyncGenerator<Uint8Array>; signal?: AbortSignal; taken?: () => Promise<boolean> };
+const ends: [number, boolean][] = [];
 
 beforeEach(async () => {
+  ends.length = 0;
   server = createServer((_, outgoing) => {
-    const { source, signal = new AbortController().signal } = answer;
+    const { source, signal = new AbortController().signal, taken = () => Promise.resolve(true) } = answer;
     const cut = (): void => void outgoing.socket?.destroy();
     const head = new Response(null);
-    void new Transfer(head, source, { signal, cut, log: silentLog }).send(head, outgoing);
+    const onEnd = (...end: [number, boolean]): Promise<void> => Promise.resolve(void ends.push(end));
+    void new Transfer(head, source, { signal, cut, taken, onEnd, log: silentLog }).send(head, outgoing);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
@@ -69,6 +72,25 @@ test('it is cut, not ended, when the grant is withdrawn in the middle', async ()
   answer = { source: pieces(), signal: abort.signal };
   expect((await take(() => abort.abort())).whole).toBe(false);
   await until(() => ended, 'the source is left');
+});
+
+test('it is cut also when the grant is withdrawn before the client has the last byte, and told as failed', async () => {
+  const abort = new AbortController();
+  let take: (taken: boolean) => void = () => undefined;
+  async function* one(): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(10);
+  }
+  const taken = new Promise<boolean>((resolve) => (take = resolve));
+  answer = { source: one(), signal: abort.signal, taken: () => taken };
+  const client = connect(port(), '127.0.0.1', () => client.write('GET / HTTP/1.1\r\nhost: box\r\n\r\n'));
+  const ended = new Promise((resolve) => client.once('close', resolve));
+  await new Promise((resolve) => client.once('data', resolve));
+  expect(ends).toEqual([]);
+  abort.abort();
+  await ended;
+  take(true);
+  await until(() => ends.length > 0, 'the end is told');
+  expect(ends).toEqual([[10, false]]);
 });
 
 test('it is cut when the grant was withdrawn before it began', async () => {

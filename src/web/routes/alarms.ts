@@ -2,7 +2,7 @@ import { BluelightError } from '../../base/errors.js';
 import { alarmsBody } from '../../contract/http.js';
 import { cameraParam } from '../params.js';
 import { footage, plain, type Call, type Grants, type Services, type Target } from '../route.js';
-import { streamed, told, type Transfer } from '../stream.js';
+import { streamed, type Transfer } from '../stream.js';
 
 /** Pictures of an alarm are of this time around it. */
 const AROUND_MS = 60_000;
@@ -60,7 +60,7 @@ async function picture(services: Services, call: Call, grants: Grants, which: 'b
     await services.ports.finished(grant, { outcome: 'failed', bytes: 0, why: 'no picture' });
     throw new BluelightError('NOT_FOUND', 'the pictures of this alarm are gone');
   }
-  return streamed(services, call, grant, told(services, grant, once(png)), {
+  return streamed(services, call, grant, once(png), {
     'content-type': 'image/png',
     'content-length': String(png.length),
   });

@@ -21,7 +21,7 @@ import { HLS_TYPE, playlist } from '../hls.js';
 import { playbackFrames, PLAYBACK_TYPE } from '../playback.js';
 import type { FootagePart } from '../ports.js';
 import { footage, rangeOf, type Call, type Target } from '../route.js';
-import { download, streamed, told } from '../stream.js';
+import { download, streamed } from '../stream.js';
 import { everyCamera, fromNow } from '../targets.js';
 
 const asked = (_services: unknown, call: Call<RangeQuery>): Target[] => [
@@ -110,11 +110,7 @@ const pictureRoutes = [
         services,
         call,
         grants.one(),
-        told(
-          services,
-          grants.one(),
-          playbackFrames(services.ports.footage, grants.one(), call.query.role, rangeOf(call.query)),
-        ),
+        playbackFrames(services.ports.footage, grants.one(), call.query.role, rangeOf(call.query)),
         { 'content-type': PLAYBACK_TYPE },
       ),
   }),

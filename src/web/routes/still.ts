@@ -3,7 +3,7 @@ import { stillQuery } from '../../contract/http.js';
 import { toUtc } from '../../contract/primitives.js';
 import { cameraParam } from '../params.js';
 import { footage, type Call, type Services, type Target } from '../route.js';
-import { streamed, told } from '../stream.js';
+import { streamed } from '../stream.js';
 import { fromNow } from '../targets.js';
 
 /** When the picture was taken, UTC. */
@@ -35,7 +35,7 @@ export const stillRoutes = [
         });
       const time = toUtc(still.atMs);
       const name = `${grant.camera}-${role}-${time.replace(/[-:.]/g, '')}.jpg`;
-      return streamed(services, call, grant, told(services, grant, once(still.jpeg)), {
+      return streamed(services, call, grant, once(still.jpeg), {
         'content-type': 'image/jpeg',
         'content-length': String(still.jpeg.length),
         'content-disposition': `inline; filename="${name}"`,
