@@ -3,7 +3,8 @@ import { applyCheckpoint, keepNeededRecords, keepRecord } from './checkpoints.js
 import { allocated } from './disk-io.js';
 import type { EntryOf, JournalEntry } from './journal-entry.js';
 import { segmentId } from './layout.js';
-import { CLOSED, DAMAGED, GARBAGE, OPEN, type SegmentRow, type StreamRow, type Tables } from './tables.js';
+import { CLOSED, DAMAGED, GARBAGE, OPEN, type SegmentRow, type StreamRow } from './rows.js';
+import type { Tables } from './tables.js';
 import { CLOCK_TRUST } from './types.js';
 
 /** What the media says of a segment that the index does not know yet. */
@@ -95,7 +96,7 @@ export class Applier {
     if (row !== undefined && row.state !== OPEN) return this.#moveRecord(row, journalNumber);
     const initId = row?.init_id ?? this.#initId(record.stream, record.seq, record.initSha256);
     if (initId === undefined || this.#media.size(record.stream, record.seq) === undefined) {
-      this.#tables.prune({ ...rangeOf(stream, record), link, why: 'lost' });
+      this.#tables.pruned.add({ ...rangeOf(stream, record), link, why: 'lost' });
       keepRecord(this.#tables, id, record);
     } else {
       if (row === undefined) this.#insertFromRecord(stream, entry, initId);
@@ -177,7 +178,7 @@ export class Applier {
     const id = segmentId(stream.id, record.seq);
     if (this.#tables.segment(id) !== undefined) return;
     keepRecord(this.#tables, id, record);
-    this.#tables.prune({ ...rangeOf(stream, record), link: Buffer.from(recordLink(record), 'hex'), why: 'ring' });
+    this.#tables.pruned.add({ ...rangeOf(stream, record), link: Buffer.from(recordLink(record), 'hex'), why: 'ring' });
   }
 
   #dropped(entry: EntryOf<'dropped'>): void {
@@ -238,7 +239,7 @@ export class Applier {
       `update segments set state = :garbage where id between :from and :to and state in (${CLOSED}, ${DAMAGED})`,
       { garbage: GARBAGE, from: segmentId(stream.id, record.fromSeq), to: segmentId(stream.id, record.toSeq) },
     );
-    this.#tables.prune({
+    this.#tables.pruned.add({
       streamId: stream.id,
       fromSeq: record.fromSeq,
       toSeq: record.toSeq,

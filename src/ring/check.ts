@@ -9,7 +9,8 @@ import { diskError, diskTrouble } from './disk-errors.js';
 import { readIfThere } from './disk-io.js';
 import { segmentId, seqOf } from './layout.js';
 import { checkedRecord } from './records.js';
-import type { SegmentRow, StreamRow, Tables } from './tables.js';
+import type { SegmentRow, StreamRow } from './rows.js';
+import type { Tables } from './tables.js';
 
 export interface CheckProgress {
   done: boolean;

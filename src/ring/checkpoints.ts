@@ -15,7 +15,8 @@ import type { Signer } from '../proof/keys.js';
 import type { Core } from './core.js';
 import { segmentId, seqOf } from './layout.js';
 import { checkedRecord } from './records.js';
-import { GARBAGE, OPEN, type StreamRow, type Tables } from './tables.js';
+import { GARBAGE, OPEN, type StreamRow } from './rows.js';
+import type { Tables } from './tables.js';
 import type { ClockTrust } from './types.js';
 
 const KEEP_MS = 90 * 86_400_000;

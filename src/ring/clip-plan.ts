@@ -1,5 +1,6 @@
-import type { OutlineRow, SegmentDetail, StreamRow, Tables } from './tables.js';
-import { endMs } from './tables.js';
+import type { OutlineRow, SegmentDetail, StreamRow } from './rows.js';
+import type { Tables } from './tables.js';
+import { endMs } from './rows.js';
 import { anchorOf } from './checkpoints.js';
 import { checkedRecord } from './records.js';
 import { seqOf } from './layout.js';

@@ -10,7 +10,8 @@ import { realDiskIo, type DiskIo } from './disk-io.js';
 import type { Journal } from './journal.js';
 import type { EntryOf, JournalEntry } from './journal-entry.js';
 import { segmentPath, seqOf } from './layout.js';
-import { OPEN, Tables, type GapRow, type SegmentDetail } from './tables.js';
+import { OPEN, type GapRow, type SegmentDetail } from './rows.js';
+import { Tables } from './tables.js';
 import { CLOCK_TRUST, type RingOptions } from './types.js';
 
 /** Longest head of a file that is looked at for its init: ours have about 1 kB. */

@@ -1,6 +1,6 @@
 import type { Core } from './core.js';
 import { segmentId } from './layout.js';
-import type { StreamRow } from './tables.js';
+import type { StreamRow } from './rows.js';
 
 /** clock = ntp */
 const TRUSTED = 2;

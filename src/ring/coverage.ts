@@ -1,4 +1,5 @@
-import { endMs, ticksToMs, DAMAGED, type SegmentRow, type StreamRow, type Tables } from './tables.js';
+import { endMs, ticksToMs, DAMAGED, type SegmentRow, type StreamRow } from './rows.js';
+import type { Tables } from './tables.js';
 import type { CoverageAnswer, CoverageGapReason } from './types.js';
 
 /** The synced part of the segment that is being written. */
@@ -126,15 +127,15 @@ function gapLabels(
   const gaps = tables
     .gaps(stream.id, fromMs, toMs)
     .map((gap): Label => ({ fromMs: gap.from_ms, toMs: gap.to_ms ?? toMs, reason: gap.reason as CoverageGapReason }));
-  const pruned = tables
-    .prunedIn(stream.id, fromMs, toMs)
+  const pruned = tables.pruned
+    .overlapping(stream.id, fromMs, toMs)
     .map((p): Label => ({ fromMs: p.from_ms, toMs: p.to_ms, reason: p.why === 'lost' ? 'damaged' : 'overwritten' }));
   return [...damaged, ...gaps, ...pruned, ...beforeTheOldest(tables, stream)];
 }
 
 /** Gaps from before the oldest footage are forgotten with it; what was never there is told from what is gone. */
 function beforeTheOldest(tables: Tables, stream: StreamRow): Label[] {
-  const pruned = tables.prunedBounds(stream.id);
+  const pruned = tables.pruned.bounds(stream.id);
   const kept = tables.settledFrom(stream.id, 0, 1)[0] ?? tables.openSegment(stream.id);
   const oldest = kept?.start_ms ?? pruned?.toMs;
   if (oldest === undefined) return [];

@@ -18,7 +18,7 @@ import {
   type RetentionPlan,
   type StreamStock,
 } from './retention.js';
-import { endMs, ticksToMs, type CandidateRow, type StreamRow } from './tables.js';
+import { endMs, ticksToMs, type CandidateRow, type StreamRow } from './rows.js';
 import type { RingLimits } from './types.js';
 
 /** Segments per stream that one plan looks at. */

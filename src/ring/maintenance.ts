@@ -12,7 +12,7 @@ import type { Protections } from './protections.js';
 import { toRanges } from './ranges.js';
 import { Rebuild } from './rebuild.js';
 import { removeGarbage } from './recovery.js';
-import { GARBAGE } from './tables.js';
+import { GARBAGE } from './rows.js';
 import type { RingOptions } from './types.js';
 
 const SLOW_WORK_MS = 60_000;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { BluelightError, errorCode } from '../base/errors.js';
 import type { Core } from './core.js';
 import { segmentId } from './layout.js';
-import { DAMAGED, endMs, GARBAGE, OPEN, type SegmentDetail } from './tables.js';
+import { DAMAGED, endMs, GARBAGE, OPEN, type SegmentDetail } from './rows.js';
 import type { SegmentAsk } from './types.js';
 
 /** How many checked segments are remembered, so that a clip read in pieces is hashed once. */

@@ -2,7 +2,7 @@ import type { Core } from './core.js';
 import { readState, setPosition } from './database.js';
 import type { JournalLine } from './journal.js';
 import { seqOf } from './layout.js';
-import { endMs } from './tables.js';
+import { endMs } from './rows.js';
 
 /** Journal lines that one step applies: a few milliseconds. */
 const LINES_PER_STEP = 200;
@@ -50,7 +50,7 @@ function sealHeads(core: Core): void {
     const fromSeq = newest === undefined ? 1 : seqOf(newest.id) + 1;
     const atMs = newest === undefined ? 0 : endMs(newest);
     const link = stream.head_link;
-    core.tables.prune({ streamId: stream.id, fromSeq, toSeq, fromMs: atMs, toMs: atMs, link, why: 'ring' });
+    core.tables.pruned.add({ streamId: stream.id, fromSeq, toSeq, fromMs: atMs, toMs: atMs, link, why: 'ring' });
   }
 }
 

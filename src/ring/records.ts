@@ -1,7 +1,7 @@
 import { recordLink, type SegmentRecord } from '../proof/chain.js';
 import { BluelightError } from '../base/errors.js';
 import { seqOf } from './layout.js';
-import type { SegmentDetail, StreamRow } from './tables.js';
+import type { SegmentDetail, StreamRow } from './rows.js';
 import { CLOCK_TRUST } from './types.js';
 
 /** What is known only when a segment is closed. */

@@ -8,7 +8,7 @@ import { bucketDir, bucketOf, seqOf } from './layout.js';
 import { recordOf } from './records.js';
 import { scanSegment } from './scan.js';
 import type { ClockTrust } from './types.js';
-import { GARBAGE, OPEN, ticksToMs, type SegmentRow } from './tables.js';
+import { GARBAGE, OPEN, ticksToMs, type SegmentRow } from './rows.js';
 
 export interface RecoveryReport {
   recovered: { stream: string; seq: number; lostBytes: number }[];

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Fragment } from '../media/stream.js';
 import { encodeFragments, type FragmentEntry } from './fragment-list.js';
 import type { DiskIo } from './disk-io.js';
-import { ticksToMs } from './tables.js';
+import { ticksToMs } from './rows.js';
 
 export interface SegmentStart {
   stream: string;

@@ -3,7 +3,8 @@ import { segmentId } from './layout.js';
 import type { Opened } from './opened.js';
 import type { StreamRecorder } from './recorder.js';
 import type { Space } from './space.js';
-import { endMs, type StreamRow, type Tables } from './tables.js';
+import { endMs, type StreamRow } from './rows.js';
+import type { Tables } from './tables.js';
 import type { DiskState, RingLimits, RingStatus, StreamStatus } from './types.js';
 
 const DAY_MS = 86_400_000;

@@ -3,100 +3,23 @@ import { BluelightError } from '../base/errors.js';
 import type { Sql } from '../store/sql.js';
 import { allocated } from './disk-io.js';
 import { segmentId } from './layout.js';
+import { Pruned } from './pruned.js';
 import { toRanges } from './ranges.js';
-
-export const OPEN = 0;
-export const CLOSED = 1;
-export const GARBAGE = 2;
-export const DAMAGED = 3;
-
-export interface StreamRow {
-  id: number;
-  name: string;
-  next_seq: number;
-  head_link: Buffer;
-  segments: number;
-  stored_bytes: number;
-  duration_ms: number;
-  longest_ms: number;
-}
-
-export interface SegmentRow {
-  id: number;
-  stream_id: number;
-  state: number;
-  ordinal: number;
-  run_id: number;
-  init_id: number;
-  start_ms: number;
-  shift_ms: number;
-  mono_ms: number;
-  clock: number;
-  decode_ticks: number;
-  duration_ticks: number | null;
-  body_bytes: number | null;
-  body_sha256: Buffer | null;
-  prev: Buffer | null;
-  link: Buffer | null;
-  recovered: number;
-  has_motion: number;
-  journal_number: number | null;
-}
-
-export type CandidateRow = Pick<
-  SegmentRow,
-  | 'id'
-  | 'stream_id'
-  | 'ordinal'
-  | 'run_id'
-  | 'init_id'
-  | 'start_ms'
-  | 'mono_ms'
-  | 'clock'
-  | 'duration_ticks'
-  | 'body_bytes'
-  | 'has_motion'
->;
-
-/** What a file is laid out by. */
-export type OutlineRow = Pick<
-  SegmentRow,
-  'id' | 'run_id' | 'init_id' | 'start_ms' | 'decode_ticks' | 'duration_ticks' | 'body_bytes'
->;
-
-/** A row with the texts that its numbers stand for. */
-export interface SegmentDetail extends SegmentRow {
-  run: string;
-  boot: string;
-  init_sha256: Buffer;
-  init_bytes: number;
-}
-
-export interface GapRow {
-  id: number;
-  stream_id: number;
-  from_ms: number;
-  to_ms: number | null;
-  reason: string;
-  boot_id: string;
-  mono_ms: number;
-  to_mono_ms: number | null;
-  clock: number;
-  shift_from_ms: number;
-  shift_to_ms: number;
-}
+import {
+  CLOSED,
+  DAMAGED,
+  endMs,
+  ticksToMs,
+  type CandidateRow,
+  type GapRow,
+  type OutlineRow,
+  type SegmentDetail,
+  type SegmentRow,
+  type StreamRow,
+} from './rows.js';
 
 const DETAIL = `select s.*, r.name as run, r.boot_id as boot, i.sha256 as init_sha256, length(i.bytes) as init_bytes
   from segments s join runs r on r.id = s.run_id join inits i on i.id = s.init_id`;
-
-export function ticksToMs(ticks: number): number {
-  return Math.round(ticks / 90);
-}
-
-/** Where a settled segment ends on the wall clock. */
-export function endMs(row: Pick<SegmentRow, 'start_ms' | 'duration_ticks'>): number {
-  return row.start_ms + ticksToMs(row.duration_ticks ?? 0);
-}
 
 function addTo(counts: Map<number, number>, key: number): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -105,9 +28,11 @@ function addTo(counts: Map<number, number>, key: number): void {
 /** Typed access to the rows of ring.db. Whoever changes rows does so in a transaction. */
 export class Tables {
   readonly sql: Sql;
+  readonly pruned: Pruned;
 
   constructor(sql: Sql) {
     this.sql = sql;
+    this.pruned = new Pruned(sql);
   }
 
   stream(name: string): StreamRow | undefined {
@@ -325,10 +250,7 @@ export class Tables {
     if (seq === 0) return Buffer.alloc(32);
     const row = this.segment(segmentId(streamNumber, seq));
     if (row?.link) return row.link;
-    return this.sql.one<{ link_at_to: Buffer }>(
-      'select link_at_to from pruned where stream_id = :stream and to_seq = :seq',
-      { stream: streamNumber, seq },
-    )?.link_at_to;
+    return this.pruned.linkAt(streamNumber, seq);
   }
 
   setLive(journal: number, change: number): void {
@@ -409,27 +331,6 @@ export class Tables {
     );
   }
 
-  /** From when to when footage was deleted; undefined when none was. */
-  prunedBounds(streamId: number): { fromMs: number; toMs: number } | undefined {
-    const ends = (['asc', 'desc'] as const).map((order) =>
-      this.sql.one<{ from_ms: number; to_ms: number }>(
-        `select from_ms, to_ms from pruned where stream_id = :streamId order by from_seq ${order} limit 1`,
-        { streamId },
-      ),
-    );
-    const [first, last] = ends;
-    return first === undefined || last === undefined ? undefined : { fromMs: first.from_ms, toMs: last.to_ms };
-  }
-
-  /** Deleted ranges that overlap [from, to); they follow each other, so only the last that begins before can reach in. */
-  prunedIn(streamId: number, fromMs: number, toMs: number): { from_ms: number; to_ms: number; why: string }[] {
-    return this.sql.all(
-      `select from_ms, to_ms, why from pruned where stream_id = :streamId and from_ms < :toMs and to_ms > :fromMs
-         and from_ms >= coalesce((select max(from_ms) from pruned where stream_id = :streamId and from_ms <= :fromMs), :fromMs)`,
-      { streamId, fromMs, toMs },
-    );
-  }
-
   /** Is this the record of deleted footage that is still needed? */
   isSpent(record: { stream: string; seq: number }): boolean {
     const stream = this.stream(record.stream);
@@ -442,53 +343,5 @@ export class Tables {
   hasCheckpoint(payload: string): boolean {
     const sha256 = createHash('sha256').update(Buffer.from(payload, 'base64')).digest();
     return this.sql.one('select 1 from checkpoints where sha256 = :sha256', { sha256 }) !== undefined;
-  }
-
-  /** Remembers a deleted range of records and merges it with its neighbours. */
-  prune(range: {
-    streamId: number;
-    fromSeq: number;
-    toSeq: number;
-    fromMs: number;
-    toMs: number;
-    link: Uint8Array;
-    why: string;
-  }): void {
-    let { fromSeq, fromMs, toSeq, toMs, link } = range;
-    // `lost` is only a guess until the prune record itself is read.
-    const touching = this.sql.all<{
-      from_seq: number;
-      to_seq: number;
-      from_ms: number;
-      to_ms: number;
-      link_at_to: Buffer;
-      why: string;
-    }>(`select * from pruned where stream_id = :streamId and from_seq <= :next and to_seq >= :before`, {
-      streamId: range.streamId,
-      next: toSeq + 1,
-      before: fromSeq - 1,
-    });
-    for (const other of touching) {
-      const inside = other.from_seq >= range.fromSeq && other.to_seq <= range.toSeq;
-      if (!inside && other.why !== range.why) continue;
-      this.sql.run('delete from pruned where stream_id = :streamId and from_seq = :from', {
-        streamId: range.streamId,
-        from: other.from_seq,
-      });
-      if (other.from_seq < fromSeq) {
-        fromSeq = other.from_seq;
-        fromMs = other.from_ms;
-      }
-      if (other.to_seq > toSeq) {
-        toSeq = other.to_seq;
-        toMs = other.to_ms;
-        link = other.link_at_to;
-      }
-    }
-    this.sql.run(
-      `insert or replace into pruned (stream_id, from_seq, to_seq, from_ms, to_ms, link_at_to, why)
-       values (:streamId, :fromSeq, :toSeq, :fromMs, :toMs, :link, :why)`,
-      { streamId: range.streamId, fromSeq, toSeq, fromMs, toMs, link, why: range.why },
-    );
   }
 }

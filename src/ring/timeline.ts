@@ -1,4 +1,5 @@
-import { CLOSED, endMs, type Tables } from './tables.js';
+import { CLOSED, endMs } from './rows.js';
+import type { Tables } from './tables.js';
 import type { TimelineEntry } from './types.js';
 
 /** Further apart than this, two segments are drawn apart. */
