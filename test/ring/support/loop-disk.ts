@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 /** A small ext4 on a loop device that can lose its power. Needs root. */
 export class LoopDisk {
@@ -29,6 +29,18 @@ export class LoopDisk {
       process.once('exit', () => this.remove());
     }
     execFileSync('mount', ['-o', 'loop', image, this.directory]);
+    this.#leaveAlone();
+  }
+
+  /**
+   * The kernel holds back writes of a device that answers slower than in 2 ms, as every loop device does on a loaded
+   * machine, and then may hold one back for minutes: a sync hung for 100 s and more.
+   */
+  #leaveAlone(): void {
+    const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+    const device = mounts.find((line) => line.split(' ')[1] === this.directory)?.split(' ')[0];
+    const setting = `/sys/block/${basename(device ?? '')}/queue/wbt_lat_usec`;
+    if (existsSync(setting)) writeFileSync(setting, '0');
   }
 
   /** Everything that is not on the disk yet is gone and every further call fails: EXT4_IOC_SHUTDOWN, no log flush. */
