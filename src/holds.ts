@@ -8,6 +8,7 @@ import { streamId, toUtc, type TimeRange } from './contract/primitives.js';
 import type { Outside } from './outside.js';
 import { partyColumns } from './policy/audit-note.js';
 import type { Gate } from './policy/gate.js';
+import { ClockWatch } from './ring/clock-watch.js';
 import type { Settings } from './settings/table.js';
 import type { Hold } from './store/holds.js';
 import type { Store } from './store/client.js';
@@ -42,6 +43,7 @@ const EXPIRE_MS = 60_000;
 export class Holds {
   readonly #o: HoldsOptions;
   readonly #stop: () => void;
+  readonly #watch = new ClockWatch();
 
   constructor(options: HoldsOptions) {
     this.#o = options;
@@ -110,11 +112,13 @@ export class Holds {
     await this.#end([hold]);
   }
 
-  /** Holds end by the clock only while it is trusted. */
+  /** Holds end by the clock only while it is trusted, and never because it was stepped. */
   async expire(): Promise<void> {
     const { clock, gate, store } = this.#o;
-    if (!gate.clockHolds()) return;
-    const now = clock.now();
+    const trusted = gate.clockHolds();
+    this.#watch.observe(clock.now(), clock.monotonic(), trusted ? 'ntp' : 'none');
+    const now = this.#watch.trustedNow(clock.monotonic());
+    if (!trusted || now === null) return;
     const over = (await store.holds.active()).filter((hold) => hold.expiresMs !== null && hold.expiresMs <= now);
     for (const hold of over) await gate.note({ party: 'agent', door: 'auto', ...released(hold), reason: 'it ran out' });
     await this.#end(over);

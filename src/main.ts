@@ -8,7 +8,7 @@ import type { Processes } from './base/processes.js';
 import { Checkpoints } from './checkpoints.js';
 import { Stills } from './clips/stills.js';
 import { Commands } from './commands.js';
-import { readClock } from './health/clock.js';
+import { clockFacts, readClock } from './health/clock.js';
 import { diskFacts } from './health/disk-faults.js';
 import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
@@ -109,6 +109,7 @@ async function compose(base: Base): Promise<Agent> {
     background,
     onEvent: (event) => events.tell({ type: 'camera_event', data: event }),
     viewOf: (camera) => alarms.viewOf(camera),
+    clockTrusted: () => reading().clock.trusted,
     applyZones: (camera) => zones.apply(camera).catch((error: unknown) => log.error({ camera }, errorMessage(error))),
     onChanged(adopted) {
       alarms.keep(adopted);
@@ -125,7 +126,7 @@ async function compose(base: Base): Promise<Agent> {
     background,
     streams: recording.streams,
     cameraClocks: () => cameras.clocks,
-    facts: () => [...diskFacts(reading()), ...loss.facts()],
+    facts: () => [...diskFacts(reading()), ...clockFacts(reading().clock), ...loss.facts()],
     send: (alarm, is) => outside.alarm(alarm, is),
     onAlarm(alarm) {
       events.tell({ type: 'alarm', data: alarm });

@@ -22,6 +22,8 @@ export interface SiteCamerasOptions {
   /** The view that a camera had when the agent ran last. */
   viewOf: (camera: string) => Promise<Uint8Array | null>;
   /** Tells motion the zones of a camera. */
+  /** Of the box. */
+  clockTrusted: () => boolean;
   applyZones: (camera: string) => Promise<void>;
   /** What a camera's own sensors tell. */
   onEvent: (event: CameraEvent) => void;
@@ -88,7 +90,7 @@ export class SiteCameras {
   start(): void {
     const { clock, recording, background } = this.#o;
     const clocks = async (): Promise<void> => {
-      this.#clocks = await this.room.clocks();
+      this.#clocks = await this.room.clocks(this.#o.clockTrusted());
     };
     const missing = (): Promise<void> => {
       const alive = recording.streams().filter((stream) => stream.state === 'recording');

@@ -41,6 +41,7 @@ export interface SiteOptions {
   /** Runs the agent, instead of the Node that runs this. */
   node?: string;
   nodeArgs?: string[];
+  agentEnv?: NodeJS.ProcessEnv;
 }
 
 /** A whole site on this machine: virtual center, virtual cameras and one agent, each a process of its own. */
@@ -125,8 +126,8 @@ export class Site {
   }
 
   async startAgent(): Promise<AgentReady> {
-    const { node, nodeArgs } = this.#options;
-    this.agent = start<AgentReady>(['run', '--config', this.configPath], { node, nodeArgs });
+    const { node, nodeArgs, agentEnv: env } = this.#options;
+    this.agent = start<AgentReady>(['run', '--config', this.configPath], { node, nodeArgs, env });
     return this.agent.ready;
   }
 

@@ -18,6 +18,9 @@ export interface Clock {
   every(ms: number, fn: () => void | Promise<void>): () => void;
 }
 
+/** A timer of Node that is set for longer fires at once: from 1970 to now is longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** The real clock. `onError` gets what a periodic function throws, so that nothing is swallowed. */
 export function systemClock(onError: (error: unknown) => void = rethrow): Clock {
   const beats = new Map<number, Beat>();
@@ -25,7 +28,11 @@ export function systemClock(onError: (error: unknown) => void = rethrow): Clock 
     now: () => Date.now(),
     // process.hrtime is CLOCK_MONOTONIC on Linux: the same origin in every thread and process of one boot.
     monotonic,
-    sleep: (ms, signal) => delay(ms, undefined, { signal }),
+    async sleep(ms, signal) {
+      let left = ms;
+      for (; left > LONGEST_TIMER_MS; left -= LONGEST_TIMER_MS) await delay(LONGEST_TIMER_MS, undefined, { signal });
+      await delay(left, undefined, { signal });
+    },
     after(ms, fn) {
       const timer = setTimeout(fn, ms);
       return () => clearTimeout(timer);

@@ -202,10 +202,13 @@ export class Cameras {
     return this.#tuning.tune(await this.#desk.get(id), body);
   }
 
-  /** Clock of each camera minus that of the box, ms. Asked without a login; who does not answer is left out. */
-  async clocks(): Promise<Map<string, number>> {
+  /**
+   * Clock of each camera minus that of the box, ms. Asked without a login; who does not answer is left out.
+   * @param known the box knows the time itself: only then cameras whose clock it keeps are set by it
+   */
+  async clocks(known: boolean): Promise<Map<string, number>> {
     const adopted = await this.list();
-    const offsets = await this.#tuning.clocks(adopted);
+    const offsets = await this.#tuning.clocks(adopted, known);
     return new Map(
       adopted.flatMap((camera) => {
         const offset = offsets.get(camera.device.id);

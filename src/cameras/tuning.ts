@@ -52,8 +52,11 @@ export class Tuning {
     }
   }
 
-  /** Clock of each device minus the box's; where the box keeps it, it is set if it is off. */
-  async clocks(adopted: readonly Camera[]): Promise<Map<string, number>> {
+  /**
+   * Clock of each device minus the box's; where the box keeps it, it is set if it is off.
+   * @param known the box knows the time itself
+   */
+  async clocks(adopted: readonly Camera[], known: boolean): Promise<Map<string, number>> {
     const { driver, log } = this.deps;
     const offsets = new Map<string, number>();
     const ask = async (device: Device): Promise<void> => {
@@ -61,7 +64,8 @@ export class Tuning {
         const { clockOffsetMs } = await driver.greet(endpointOf(device));
         if (clockOffsetMs === null) return;
         offsets.set(device.id, clockOffsetMs);
-        if (device.tuned?.clock === true && Math.abs(clockOffsetMs) > CLOCK_OFF_MS) await this.#setClock(device);
+        const off = Math.abs(clockOffsetMs) > CLOCK_OFF_MS;
+        if (known && device.tuned?.clock === true && off) await this.#setClock(device);
       } catch (error) {
         log.debug({ device: device.id, reason: errorMessage(error) }, 'the camera does not tell its time');
       }

@@ -78,7 +78,8 @@ class Client implements Center {
   #seq = 0;
   #depth = 0;
   #reached: Beat | null = null;
-  #clockOffsetMs: number | null = null;
+  /** Time of the center minus monotonic time of the box: a step of the wall clock is known at once. */
+  #centerMinusMono: number | null = null;
   #centerOnline: boolean | null = null;
   #lastError: CenterStatus['lastError'] = null;
   #nextAttemptAt: number | null = null;
@@ -174,12 +175,13 @@ class Client implements Center {
 
   status(): CenterStatus {
     const reached = this.#reached;
+    const { clock } = this.#o;
     return {
       state: this.#state,
       session: this.#live?.id ?? null,
       centerReachedAt: reached?.wallMs ?? null,
-      centerReachedAgoMs: reached === null ? null : this.#o.clock.monotonic() - reached.monoMs,
-      clockOffsetMs: this.#clockOffsetMs,
+      centerReachedAgoMs: reached === null ? null : clock.monotonic() - reached.monoMs,
+      clockOffsetMs: this.#centerMinusMono === null ? null : clock.now() - clock.monotonic() - this.#centerMinusMono,
       centerOnline: this.#centerOnline,
       outbox: this.#depth,
       inFlight: this.#live?.drain?.inFlight() ?? 0,
@@ -357,7 +359,7 @@ class Client implements Center {
     if (this.#reached === null || judged.beat.monoMs > this.#reached.monoMs) {
       this.#reached = judged.beat;
       // Signed between the heartbeat and now: half way is off by half the round trip at most.
-      this.#clockOffsetMs = (judged.beat.wallMs + this.#o.clock.now()) / 2 - Date.parse(ack.ts);
+      this.#centerMinusMono = Date.parse(ack.ts) - (judged.beat.monoMs + this.#o.clock.monotonic()) / 2;
     }
     this.#centerOnline = true;
     this.#live?.firstAck.abort();

@@ -3,7 +3,7 @@ import type { StreamStatus } from '../contract/camera.js';
 import type { StatusBody } from '../contract/http.js';
 import type { Heartbeat } from '../contract/messages.js';
 import { toUtc } from '../contract/primitives.js';
-import type { ClockReading } from './clock.js';
+import { clockFacts, type ClockReading } from './clock.js';
 import { diskFacts, forecastDays, type DisksReading } from './disk-faults.js';
 import type { HostReading } from './host.js';
 
@@ -109,7 +109,7 @@ function findProblems(reading: BoxReading, streams: StreamStatus[]): Problem[] {
 }
 
 /** These have been told as a problem before they are an alarm. */
-const TOLD = /^(camera\.(signal_lost|clock)$|disk\.|system_disk\.|retention\.)/;
+const TOLD = /^(camera\.(signal_lost|clock)$|clock\.unknown$|disk\.|system_disk\.|retention\.)/;
 
 function alarmProblem({ kind, severity, camera, message, hint, since }: Alarm): Problem[] {
   if (TOLD.test(kind)) return [];
@@ -151,14 +151,8 @@ const STREAM_FIX: Record<'offline' | 'auth_failed' | 'stalled' | 'invalid', stri
 
 function clockProblems({ clock, cameraClocks }: BoxReading): Problem[] {
   const found: Problem[] = [];
-  if (clock.source === 'none') {
-    const message = 'the box does not know the time';
-    found.push({
-      code: 'CLOCK_UNKNOWN',
-      message,
-      fix: 'connect it to a network with a time server',
-      ...box('warning'),
-    });
+  for (const { kind, severity, message, hint } of clockFacts(clock)) {
+    if (kind === 'clock.unknown') found.push({ code: codeOf(kind), message, fix: hint, ...box(severity) });
   }
   for (const [camera, offsetMs] of cameraClocks) {
     if (Math.abs(offsetMs) < SKEW_MS) continue;

@@ -62,11 +62,17 @@ function asBluelight(error: unknown): BluelightError {
 /** How long a clock that was trusted a moment ago may still be relied on, monotonic. */
 const CLOCK_LEASE_MS = 60 * 60_000;
 
-/** Whether hours and ends can be told. Trust is lent for an hour, so that a short loss of time sources ends nothing. */
+/** More than this between wall and monotonic clock since the clock was trusted is a step. */
+const STEP_MS = 2_000;
+
+/**
+ * Whether hours and ends can be told. Trust is lent for an hour, so that a short loss of time sources ends nothing; a
+ * clock that was stepped meanwhile is another clock, and nothing is lent to it.
+ */
 export class ClockLease {
   readonly #clock: Clock;
   readonly #trusted: () => boolean;
-  #trustedAtMono: number | null = null;
+  #trustedAt: { mono: number; wall: number } | null = null;
 
   constructor(clock: Clock, trusted: () => boolean) {
     this.#clock = clock;
@@ -75,7 +81,10 @@ export class ClockLease {
 
   holds(): boolean {
     const mono = this.#clock.monotonic();
-    if (this.#trusted()) this.#trustedAtMono = mono;
-    return this.#trustedAtMono !== null && mono - this.#trustedAtMono < CLOCK_LEASE_MS;
+    const wall = this.#clock.now();
+    if (this.#trusted()) this.#trustedAt = { mono, wall };
+    if (this.#trustedAt === null) return false;
+    const ran = mono - this.#trustedAt.mono;
+    return ran < CLOCK_LEASE_MS && Math.abs(wall - this.#trustedAt.wall - ran) <= STEP_MS;
   }
 }

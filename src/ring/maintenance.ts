@@ -1,6 +1,6 @@
 import { BluelightError } from '../base/errors.js';
 import { RingCheck } from './check.js';
-import type { ClockWatch, Correction, TimeAnchor } from './clock-watch.js';
+import type { ClockWatch, TimeAnchor } from './clock-watch.js';
 import type { Core } from './core.js';
 import { forgetOldProof } from './checkpoints.js';
 import { applyCorrections } from './corrections.js';
@@ -68,16 +68,23 @@ export class Maintenance {
     return { wallMs: state.trusted_ms, monoMs: state.trusted_mono_ms };
   }
 
-  tick(watch: ClockWatch): void {
+  /** @returns whether the clock was corrected: segments and gaps may stand elsewhere now */
+  tick(watch: ClockWatch): boolean {
     const { clock, clockTrust } = this.#parts.options;
     const mono = clock.monotonic();
-    this.#correct(watch.observe(clock.now(), mono, clockTrust()));
+    const found = watch.observe(clock.now(), mono, clockTrust());
+    if (found !== undefined) this.#core.commit([{ k: 'correction', boot: this.#parts.options.bootId, ...found }]);
+    const corrected = found !== undefined && this.#correct();
     this.#saveAnchor(watch, mono);
     if (this.#rebuilding) this.rebuildStep();
     else this.#scrub(mono);
-    if (mono < this.#nextSlow) return;
+    if (mono < this.#nextSlow) return corrected;
     this.#nextSlow = mono + SLOW_WORK_MS;
-    if (applyCorrections(this.#core)) this.#parts.protections.refresh(this.#core.tables);
+    this.#slowWork();
+    return this.#correct() || corrected;
+  }
+
+  #slowWork(): void {
     if (this.#rebuilding) return;
     collectJournal(this.#core);
     this.#forgetSpent();
@@ -114,10 +121,10 @@ export class Maintenance {
     if (entries.length > 0) this.#core.commit(entries);
   }
 
-  #correct(found: Correction | undefined): void {
-    if (found === undefined) return;
-    this.#core.commit([{ k: 'correction', boot: this.#parts.options.bootId, ...found }]);
-    if (applyCorrections(this.#core)) this.#parts.protections.refresh(this.#core.tables);
+  #correct(): boolean {
+    const corrected = applyCorrections(this.#core);
+    if (corrected) this.#parts.protections.refresh(this.#core.tables);
+    return corrected;
   }
 
   /** A few rows at each tick are held against links and files: silent damage of the index is found within hours. */

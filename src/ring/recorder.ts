@@ -11,7 +11,7 @@ import { segmentId } from './layout.js';
 import { recordOf } from './records.js';
 import { clearTheWay, saveFragments } from './recovery.js';
 import { SegmentWriter } from './segment-writer.js';
-import type { ClockTrust } from './types.js';
+import { CLOCK_TRUST, type ClockTrust } from './types.js';
 
 /** What the recorder of a stream needs from the ring. */
 export interface RecorderHost {
@@ -144,10 +144,22 @@ export class StreamRecorder {
     const row = core.tables.openGap(stream.id);
     if (row !== undefined) {
       const { k: _k, stream: _stream, ...gap } = gapOpenEntryOf(this.name, row);
-      this.#gap = gap;
+      this.#gap = { ...gap, fromMs: row.from_ms };
     } else if (this.#gap !== undefined) {
       core.commit([{ k: 'gap-open', stream: this.name, ...this.#gap }]);
     }
+  }
+
+  /** The clock was corrected: what is open goes on from where the index has put it. */
+  corrected(core: Core): void {
+    const stream = core.tables.stream(this.name);
+    if (stream === undefined) return;
+    const gap = core.tables.openGap(stream.id);
+    if (gap !== undefined && this.#gap !== undefined) this.#gap = { ...this.#gap, fromMs: gap.from_ms };
+    const row = this.#writer && core.tables.detail(segmentId(stream.id, this.#writer.seq));
+    if (row === undefined) return;
+    this.#writer!.startMs = row.start_ms;
+    this.#end = this.#end && { ...this.#end, wallMs: this.#writer!.endMs };
   }
 
   /** Ends the segment although its run goes on, because nothing can be written. The next key frame tries again. */
@@ -289,7 +301,9 @@ export class StreamRecorder {
     const sameBoot = gap.boot === this.#host.bootId;
     // The wall clock stepped back meanwhile: the monotonic clock still knows how long it was.
     const until = toMs > gap.fromMs || !sameBoot ? toMs : gap.fromMs + Math.max(0, toMonoMs - gap.monoMs);
-    return [{ k: 'gap', stream: this.name, ...gap, toMs: until, toMonoMs }];
+    // Begun in a time that was trusted, ended in one that may have to be put right.
+    const clock = CLOCK_TRUST[Math.min(...[gap.clock, this.#host.trust()].map((c) => CLOCK_TRUST.indexOf(c)))]!;
+    return [{ k: 'gap', stream: this.name, ...gap, clock, toMs: until, toMonoMs }];
   }
 
   #gapAt(at: { wallMs: number; monoMs: number }): Omit<OpenGap, 'reason'> {

@@ -17,6 +17,7 @@ import { StatusDesk } from './status.js';
 import { timeline } from './timeline.js';
 import type {
   ClipPlan,
+  ClockTrust,
   CoverageAnswer,
   DiskState,
   Protection,
@@ -142,7 +143,8 @@ export class Ring implements RecorderHost {
       const opened = this.#opened;
       if (opened === undefined) return;
       opened.space.tick(this.#limits, opened.clockWatch.trustedNow(now));
-      opened.maintenance.tick(opened.clockWatch);
+      const corrected = opened.maintenance.tick(opened.clockWatch);
+      if (corrected) for (const recorder of this.#recorders.values()) recorder.corrected(opened.core);
       eraseStep(this.#options.directory, this.clock);
       if (this.#problem?.state === 'full' && opened.space.hasRoom(this.#limits)) this.#problem = undefined;
     });
@@ -284,8 +286,10 @@ export class Ring implements RecorderHost {
 
   // --- what recorders need (RecorderHost)
 
-  trust() {
-    return this.#options.clockTrust();
+  trust(): ClockTrust {
+    const told = this.#options.clockTrust();
+    const doubted = this.#opened?.clockWatch.doubts(this.clock.now(), this.clock.monotonic()) === true;
+    return told === 'ntp' && doubted ? 'rtc' : told;
   }
 
   core(): Core {

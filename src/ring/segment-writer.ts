@@ -22,7 +22,8 @@ export class SegmentWriter {
   readonly run: string;
   readonly path: string;
   readonly initBytes: number;
-  readonly startMs: number;
+  /** On the wall clock, corrected or not. */
+  startMs: number;
   readonly monoMs: number;
   readonly decodeTicks: number;
   readonly #io: DiskIo;

@@ -94,3 +94,17 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
   const promise = new Promise<void>((done) => (resolve = done));
   return { promise, resolve };
 }
+
+test('a sleep of more days than a timer can count does not end at once', async () => {
+  const stop = new AbortController();
+  const asleep = systemClock().sleep(50 * 365 * 86_400_000, stop.signal);
+  const first = await Promise.race([
+    asleep.then(() => 'over'),
+    systemClock()
+      .sleep(50)
+      .then(() => 'asleep'),
+  ]);
+  expect(first).toBe('asleep');
+  stop.abort();
+  await expect(asleep).rejects.toMatchObject({ name: 'AbortError' });
+});

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/base/clock.js';
 import { FakeClock } from '../../src/base/fake-clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { heartbeatMessage } from '../../src/contract/messages.js';
-import { readClock } from '../../src/health/clock.js';
+import { clockFacts, readClock } from '../../src/health/clock.js';
 import { Host } from '../../src/health/host.js';
 import type { HostSource } from '../../src/health/host-source.js';
 import { assembleHeartbeat, assembleStatus, type BoxReading } from '../../src/health/status.js';
@@ -146,6 +146,11 @@ test.each([
     { synchronised: false, center: { offsetMs: 90_000, agoMs: 1 } },
     { source: 'rtc', trusted: false },
   ],
+  [
+    'a time service that the center contradicts',
+    { synchronised: true, center: { offsetMs: -86_400_000, agoMs: 1 } },
+    { source: 'rtc', trusted: false },
+  ],
   ['nobody', { synchronised: false, center: null }, { source: 'rtc', trusted: false }],
 ])('the clock is vouched for by %s', (_who, witness, expected) => {
   expect(readClock({ nowMs: Date.UTC(2027, 0, 1), ...witness })).toMatchObject(expected);
@@ -156,4 +161,22 @@ test('a box that started in 1970 does not know the time', () => {
     source: 'none',
     trusted: false,
   });
+});
+
+test('a clock that cannot be trusted is an alarm, at once when the center says otherwise', () => {
+  const at = (nowMs: number, offsetMs: number | null): unknown[] => {
+    const center = offsetMs === null ? null : { offsetMs, agoMs: 1_000 };
+    return clockFacts(readClock({ nowMs, synchronised: false, center })).map((f) => [
+      f.kind,
+      f.message,
+      f.raiseAfterMs,
+    ]);
+  };
+  const now = Date.UTC(2027, 0, 1);
+  expect(at(now, 200)).toEqual([]);
+  expect(at(5_000, null)).toEqual([['clock.unknown', 'the box does not know the time', 0]]);
+  expect(at(now, null)).toEqual([['clock.untrusted', 'nobody vouches for the clock of the box', 60_000]]);
+  expect(at(now, 86_400_000)).toEqual([
+    ['clock.untrusted', 'the clock of the box is 86400 s ahead of that of the center', 0],
+  ]);
 });

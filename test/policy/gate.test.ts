@@ -178,6 +178,22 @@ test('an untrusted clock shares nothing; a trusted one is lent trust for an hour
   expect(grant.signal.reason).toMatchObject({ code: 'POLICY_DENIED' });
 });
 
+test('no trust is lent to a clock that was stepped since it was trusted', async () => {
+  let trusted = true;
+  const { gate, clock, ask } = await box({ trusted: () => trusted });
+  const grant = await gate.authorise(ask());
+  trusted = false;
+  const held: boolean[] = [];
+  for (const step of [86_400_000, -86_400_000, -86_400_000]) {
+    clock.stepWall(step);
+    await clock.advance(2_000);
+    held.push(gate.clockHolds());
+  }
+  // A day ahead, right again, a day behind.
+  expect(held).toEqual([false, true, false]);
+  expect(grant.signal.reason).toMatchObject({ code: 'POLICY_DENIED' });
+});
+
 test('without an audit row there is no grant', async () => {
   const { ports, ask } = await box();
   const late = await lateBreaking(ports);

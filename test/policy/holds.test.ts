@@ -89,6 +89,24 @@ test('a hold ends by the clock only while that is trusted', async () => {
   expect(log.filter((row) => row.kind === 'hold').map((row) => row.action)).toEqual(['release', 'set']);
 });
 
+test('a hold does not end because the clock was stepped, but when its time has passed', async () => {
+  const { holds, told, clock, hour } = await box(20e9);
+  await holds.expire();
+  await holds.add({ camera: 'gate', range: hour(1), reason: 'for a day', expiresMs: NOW + 24 * HOUR }, owner);
+  for (const step of [48, -96, 72]) {
+    clock.stepWall(step * HOUR);
+    for (let minute = 0; minute < 10; minute++) {
+      await clock.advance(60_000);
+      await holds.expire();
+    }
+    expect(told, `${step} hours`).toHaveLength(1);
+  }
+  clock.stepWall(-24 * HOUR);
+  await clock.advance(24 * HOUR);
+  await holds.expire();
+  expect(told.at(-1)).toEqual([]);
+});
+
 test('what the center holds the owner releases, and nobody else on the box', async () => {
   const { holds, tables, hour } = await box(20e9);
   const id = 'job-1:gate';

@@ -231,6 +231,94 @@ test('jumps of a day either way delete nothing by age, and the floor of time kee
   rig.remove();
 });
 
+test('footage of a clock that is a day off is put right when the clock is, whoever still vouched for it', () => {
+  const DAY = 86_400_000;
+  for (const jump of [DAY, -DAY]) {
+    const rig = new Rig().open();
+    const start = rig.clock.wall;
+    rig.begin('a.main');
+    rig.record(15);
+    rig.clock.wall += jump;
+    // For a while nobody has noticed, then the trust is gone, and with the right time it comes back.
+    rig.record(20);
+    rig.trust = 'rtc';
+    rig.record(18);
+    rig.clock.wall -= jump;
+    rig.record(4);
+    rig.trust = 'ntp';
+    // In the middle of a segment, and with the next one.
+    for (const [seconds, safe] of [
+      [1, 57_000],
+      [12, 69_000],
+    ] as const) {
+      rig.record(seconds);
+      const { spans, gaps } = rig.ring.coverage('a.main', start, start + safe);
+      const told = spans.map((s) => [s.fromMs - start, s.toMs - start]);
+      expect(told, `${jump / DAY} d`).toEqual([[0, safe]]);
+      expect(gaps).toEqual([]);
+    }
+    for (const other of [start + jump, start - jump]) {
+      expect(rig.ring.coverage('a.main', other, other + 100_000).spans).toEqual([]);
+    }
+    rig.end('a.main');
+    const segments = rig.ring.plan('a.main', start, start + 80_000).files.flatMap((file) => file.segments);
+    expect(segments.map((s) => s.startMs - start)).toEqual(segments.map((_, i) => i * 10_000));
+    rig.remove();
+  }
+});
+
+test('a gap that spans the correction of the clock, or a jump, is told once and where it was', () => {
+  const DAY = 86_400_000;
+  const start = Date.UTC(2026, 10, 23);
+  const gapsOf = (rig: Rig): unknown[] => {
+    rig.ring.endRun('a.main', undefined, 'camera_offline');
+    const { spans, gaps } = rig.ring.coverage('a.main', start, start + 50_000);
+    expect(spans.map((s) => [s.fromMs - start, s.toMs - start])).toEqual([
+      [0, 10_000],
+      [40_000, 50_000],
+    ]);
+    expect(rig.ring.coverage('a.main', 0, start - 10 * DAY).gaps.filter((g) => g.reason === 'camera_offline')).toEqual(
+      [],
+    );
+    return gaps.map((g) => [g.fromMs - start, g.toMs - start, g.reason]);
+  };
+  const offline = [[10_000, 40_000, 'camera_offline']];
+  for (const restart of [false, true]) {
+    const rig = new Rig().open();
+    rig.trust = 'none';
+    rig.clock.wall = 40_000;
+    rig.begin('a.main');
+    rig.record(10);
+    rig.end('a.main');
+    rig.record(10);
+    rig.clock.wall = start + 20_000;
+    rig.trust = 'ntp';
+    rig.record(5);
+    if (restart) rig.crash();
+    rig.record(15);
+    rig.begin('a.main');
+    rig.record(10);
+    expect(gapsOf(rig)).toEqual(offline);
+    rig.remove();
+  }
+  for (const jump of [DAY, -DAY]) {
+    const rig = new Rig().open();
+    rig.clock.wall = start;
+    rig.begin('a.main');
+    rig.record(10);
+    rig.end('a.main');
+    rig.record(10);
+    rig.clock.wall += jump;
+    rig.record(20);
+    rig.begin('a.main');
+    rig.record(5);
+    rig.clock.wall -= jump;
+    rig.record(5);
+    expect(gapsOf(rig), `${jump / DAY} d`).toEqual(offline);
+    rig.remove();
+  }
+});
+
 test('an untrusted clock never lets footage grow old', () => {
   const DAY = 86_400_000;
   const rig = new Rig({ limits: limits({ keepMs: DAY }) });
