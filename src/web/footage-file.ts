@@ -82,8 +82,11 @@ async function* readFile(
   });
 }
 
+/** So many pieces are asked for at once: the disk never waits for the next question. */
+const AHEAD = 2;
+
 /**
- * While one piece is being sent the next is read. They share memory of `most` bytes each, used over and over: an hour
+ * While one piece is being sent the next are read. They share memory of `most` bytes each, used over and over: an hour
  * takes no more than a minute.
  */
 async function* readAhead<P>(
@@ -91,18 +94,22 @@ async function* readAhead<P>(
   most: number,
   read: (piece: P, into: Uint8Array<SharedArrayBuffer>) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const memory = pieces.slice(0, 2).map(() => new Uint8Array(new SharedArrayBuffer(most)));
-  const start = (i: number): Promise<Uint8Array> | undefined => {
-    if (i >= pieces.length) return undefined;
-    const reading = read(pieces[i]!, memory[i % 2]!);
-    // Whoever leaves before it comes does not want to know how it went.
-    reading.catch(() => undefined);
-    return reading;
+  const memory = pieces.slice(0, AHEAD + 1).map(() => new Uint8Array(new SharedArrayBuffer(most)));
+  const coming: Promise<Uint8Array>[] = [];
+  const start = (next: readonly P[]): void => {
+    for (const piece of next) {
+      const reading = read(piece, memory[0]!);
+      memory.push(memory.shift()!);
+      // Whoever leaves before it comes does not want to know how it went.
+      reading.catch(() => undefined);
+      coming.push(reading);
+    }
   };
-  let next = start(0);
-  for (let i = 1; next !== undefined; i++) {
-    const bytes = await next;
-    next = start(i);
+  start(pieces.slice(0, AHEAD));
+  for (let i = AHEAD; coming.length > 0; i++) {
+    const bytes = await coming.shift()!;
+    // Into the memory of the piece before this one, which has left.
+    start(pieces.slice(i, i + 1));
     yield bytes;
   }
 }
