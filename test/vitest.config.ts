@@ -14,6 +14,7 @@ export default defineConfig({
           name: 'fast',
           include: ['test/**/*.test.ts'],
           exclude: ['test/system/**'],
+          setupFiles: ['test/support/temporary.ts'],
           testTimeout: 20_000,
           // Most of them wait rather than compute, so that three at a time cost little.
           maxWorkers: 3,
@@ -25,6 +26,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts'],
+          setupFiles: ['test/support/temporary.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
           // They wait for seconds of real time more than they compute; more than three at a time would delay one another.

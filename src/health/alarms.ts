@@ -88,6 +88,8 @@ export class AlarmDesk {
     const entry = this.#active.get(key);
     if (entry !== undefined) {
       entry.goneMono = undefined;
+      // It may have another cause by now, or be of an earlier life of the agent: what is told is what holds.
+      entry.alarm = { ...entry.alarm, message: fact.message, hint: fact.hint };
       return;
     }
     const since = this.#pending.get(key) ?? now;

@@ -1,8 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.js';
 import { BluelightError } from '../../src/base/errors.js';
 import { ulid } from '../../src/base/ids.js';
@@ -20,12 +18,13 @@ import type { Signer } from '../../src/proof/keys.js';
 import type { TableCalls } from '../../src/store/calls.js';
 import { link, memoryLedger } from '../uplinks/links.js';
 import { createUplinks, type Uplinks } from '../../src/uplinks/index.js';
+import { kept } from '../support/kept.js';
 
 export const clock = systemClock();
 
 /** A real fragmented MP4 (ffmpeg, 1 s per fragment), taken apart into init and one body per second. */
 export function footageBytes(seconds = 8): { init: Buffer; bodies: Buffer[] } {
-  const file = join(tmpdir(), `bluelight-clip-source-${seconds}.mp4`);
+  const file = kept(`bluelight-clip-source-${seconds}.mp4`);
   if (!existsSync(file)) {
     execFileSync('ffmpeg', [
       '-v', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=15', '-t', String(seconds),

@@ -7,6 +7,7 @@ import type { FootagePort } from '../../src/clips/index.js';
 import type { SegmentRecord } from '../../src/contract/evidence.js';
 import type { Grant } from '../../src/contract/grant.js';
 import { listFragments, parseFile } from '../../src/media/mp4.js';
+import { kept } from '../support/kept.js';
 
 /** One stream in which every group of pictures is a segment of its own; the port as clips define it. */
 export interface Segments extends FootagePort {
@@ -112,7 +113,7 @@ export function whichPicture(
 
 /** Fragmented MP4 made by ffmpeg with pictures out of order; 4 s, a key frame each second, fragments of half a second. */
 export function reordered(codec: 'h264' | 'h265', openGop: boolean): Buffer {
-  const file = join(tmpdir(), 'bluelight-test-clips', `reordered-${codec}-${openGop ? 'open' : 'closed'}.mp4`);
+  const file = join(kept('bluelight-test-clips'), `reordered-${codec}-${openGop ? 'open' : 'closed'}.mp4`);
   if (!existsSync(file)) {
     const gop = `keyint=15:min-keyint=15:scenecut=0:bframes=3:b-adapt=0:open-gop=${openGop ? 1 : 0}`;
     const encoder =
@@ -120,7 +121,7 @@ export function reordered(codec: 'h264' | 'h265', openGop: boolean): Buffer {
         ? ['libx264', '-x264-params', gop]
         : ['libx265', '-tag:v', 'hvc1', '-x265-params', `${gop}:log-level=error`];
     const part = `${file}.${randomUUID()}.mp4`;
-    execFileSync('mkdir', ['-p', join(tmpdir(), 'bluelight-test-clips')]);
+    execFileSync('mkdir', ['-p', kept('bluelight-test-clips')]);
     execFileSync('ffmpeg', [
       ...['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=15', '-t', '4', '-pix_fmt', 'yuv420p'],
       ...['-c:v', encoder[0]!, '-preset', 'veryfast', ...encoder.slice(1), '-video_track_timescale', '90000'],

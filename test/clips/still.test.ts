@@ -1,5 +1,3 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { BluelightError } from '../../src/base/errors.js';
@@ -18,6 +16,7 @@ import { startVirtualCameras } from '../../src/sim/camera/index.js';
 import { elementaryStream } from '../support/clips.js';
 import { Recorder, until, type RecordedRun } from '../support/recorder.js';
 import { luma, reordered, segmentsOf, shownAt, someGrant, whichPicture, type Segments } from './still-rig.js';
+import { kept } from '../support/kept.js';
 
 const clock = systemClock();
 const SIZE = { width: 640, height: 360 };
@@ -52,7 +51,7 @@ async function recorded(seconds: number): Promise<RecordedRun> {
     clock,
     processes: systemProcesses(clock),
     log: silentLog,
-    cacheDir: join(tmpdir(), 'bluelight-test-clips'),
+    cacheDir: kept('bluelight-test-clips'),
     discovery: false,
     cameras: [
       {

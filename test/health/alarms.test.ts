@@ -82,6 +82,18 @@ test('after a restart an alarm that holds goes on under its id, and one that has
   expect(over.told.map(([state]) => state)).toEqual(['cleared']);
 });
 
+test('an alarm that stands says what holds now, not what held when it was raised, and is not told anew for that', async () => {
+  const { desk, pass, told } = rig();
+  await pass(16, [lost]);
+  await pass(1, [{ ...lost, message: 'another cause', hint: 'another cure' }]);
+  expect(desk.active).toMatchObject([{ message: 'another cause', hint: 'another cure', count: 1 }]);
+  expect(told.map(([state]) => state)).toEqual(['raised']);
+  // As after a start: the alarm of an earlier life.
+  const later = rig(desk.list());
+  await later.pass(1, [lost]);
+  expect(later.desk.active).toMatchObject([{ message: 'm', hint: 'h' }]);
+});
+
 test('rate and bits far off the habit of the stream are told, day and night are not', () => {
   const habits = new StreamHabits();
   const stream = { stream: 'north.main', camera: 'north', role: 'main' as const, state: 'recording' as const };

@@ -1,5 +1,3 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, test as base } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { Redactor, silentLog } from '../../src/base/log.js';
@@ -9,6 +7,7 @@ import { readFrameStamp } from '../../src/media/sei.js';
 import { startVirtualCameras, type VirtualCamera, type VirtualCameraOptions } from '../../src/sim/camera/index.js';
 import { elementaryStream, inspect } from '../support/clips.js';
 import { Recorder, saveRun, until } from '../support/recorder.js';
+import { kept } from '../support/kept.js';
 
 /** Cameras that stamp every picture with its number and time of capture. */
 class Site {
@@ -29,7 +28,7 @@ class Site {
       sub: { width: 320, height: 180, fps: 10, gopSeconds: 1, kbps: 200 },
       ...more,
     };
-    const cacheDir = join(tmpdir(), 'bluelight-test-clips');
+    const cacheDir = kept('bluelight-test-clips');
     const { clock, processes } = this;
     const cameras = await startVirtualCameras({
       clock,

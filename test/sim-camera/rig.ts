@@ -1,5 +1,3 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { runToEnd, systemProcesses } from '../../src/base/processes.js';
@@ -9,6 +7,7 @@ import {
   type VirtualCameraOptions,
   type VirtualCameras,
 } from '../../src/sim/camera/index.js';
+import { kept } from '../support/kept.js';
 
 export const clock = systemClock();
 export const processes = systemProcesses(clock);
@@ -21,7 +20,7 @@ export const SMALL = {
   sub: { codec: 'h264', width: 320, height: 180, fps: 10, gopSeconds: 1, kbps: 300 },
 } as const satisfies Partial<VirtualCameraOptions>;
 
-export const cacheDir = join(tmpdir(), 'bluelight-test-footage');
+export const cacheDir = kept('bluelight-test-footage');
 
 export function start(cameras: (Partial<VirtualCameraOptions> & { address: string })[]): Promise<VirtualCameras> {
   return startVirtualCameras({

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { groupAccessUnits, splitAnnexB } from '../../src/media/nal.js';
 import type { Codec } from '../../src/media/stream.js';
+import { kept } from './kept.js';
 
 const run = promisify(execFile);
 
@@ -23,7 +23,7 @@ export interface ClipSpec {
 /** An elementary stream (Annex B) of a moving test picture, made once per machine. */
 export async function elementaryStream(spec: ClipSpec = {}): Promise<string> {
   const { codec = 'h264', width = 320, height = 180, fps = 15, seconds = 4, gop = 15, bframes = 0 } = spec;
-  const dir = join(tmpdir(), 'bluelight-test-clips');
+  const dir = kept('bluelight-test-clips');
   mkdirSync(dir, { recursive: true });
   const file = join(dir, `${width}x${height}-${fps}-${seconds}-${gop}-${bframes}.${codec}`);
   if (existsSync(file)) return file;

@@ -5,13 +5,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import { Site } from '../../scripts/lib/site.js';
 import type { Camera, DeviceStatus } from '../../src/contract/camera.js';
+import { kept } from '../support/kept.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'bluelight-cli-'));
 const site = new Site({
   dir,
   cameras: 2,
   address: '127.0.64.11',
-  cacheDir: join(tmpdir(), 'bluelight-test-footage'),
+  cacheDir: kept('bluelight-test-footage'),
   cameraArgs: [
     '--one-scene',
     '--loop',

@@ -7,11 +7,12 @@ import { Site } from '../../scripts/lib/site.js';
 import { connectAgent, type Agent } from '../../src/cli/agent.js';
 import type { DeviceStatus } from '../../src/contract/camera.js';
 import type { MotionEvent } from '../../src/contract/motion.js';
+import { kept } from '../support/kept.js';
 
 /** Two cameras on empty places, whose own motion detectors are switched from outside. */
 const dir = mkdtempSync(join(tmpdir(), 'bluelight-camera-motion-'));
 const site = new Site({
-  ...{ dir, cameras: 2, address: '127.0.64.31', cacheDir: join(tmpdir(), 'bluelight-test-footage') },
+  ...{ dir, cameras: 2, address: '127.0.64.31', cacheDir: kept('bluelight-test-footage') },
   cameraArgs: ['--one-scene', '--loop', '20', '--activity', '0', '--control-port', '0'],
   settings: { motion: { camera_events: 'either' } },
 });

@@ -1,9 +1,8 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLog } from '../../src/base/log.js';
 import { systemProcesses } from '../../src/base/processes.js';
 import { startVirtualCameras } from '../../src/sim/camera/index.js';
+import { kept } from '../support/kept.js';
 
 // Runs inside a network namespace: one virtual camera on each of the addresses given, which lose that share of all
 // discovery packets each way. `hostile=N`: the first N answer every probe with all odd shapes as well; `channels=N`: the
@@ -17,7 +16,7 @@ const cameras = await startVirtualCameras({
   clock,
   processes: systemProcesses(clock),
   log: silentLog,
-  cacheDir: join(tmpdir(), 'bluelight-test-footage'),
+  cacheDir: kept('bluelight-test-footage'),
   cameras: addresses.map((address, i) => ({
     channels: i === addresses.length - 1 ? Math.max(1, numberOf('channels')) : 1,
     id: `cam-${address.replaceAll('.', '-')}`,

@@ -6,6 +6,7 @@ import { until } from '../../scripts/lib/program.js';
 import { Site } from '../../scripts/lib/site.js';
 import { connectAgent, type Agent } from '../../src/cli/agent.js';
 import type { AlarmsBody } from '../../src/contract/http.js';
+import { kept } from '../support/kept.js';
 
 /** What is done to each camera, the alarm that it must raise, and within how many seconds. */
 const FAULTS = [
@@ -22,7 +23,7 @@ const SLACK_S = 5;
 
 const dir = mkdtempSync(join(tmpdir(), 'bluelight-camera-truth-'));
 const site = new Site({
-  ...{ dir, cameras: FAULTS.length, address: '127.0.64.41', cacheDir: join(tmpdir(), 'bluelight-test-footage') },
+  ...{ dir, cameras: FAULTS.length, address: '127.0.64.41', cacheDir: kept('bluelight-test-footage') },
   cameraArgs: ['--one-scene', '--loop', '20', '--activity', '0', '--control-port', '0'],
 });
 let control: string;

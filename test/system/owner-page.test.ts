@@ -7,6 +7,7 @@ import { until } from '../../scripts/lib/program.js';
 import { Site } from '../../scripts/lib/site.js';
 import type { IssuedReceiptBody } from '../../src/contract/owner.js';
 import { expectFitsPhone } from '../web/phone.js';
+import { kept } from '../support/kept.js';
 
 const PASSPHRASE = 'blue lights on the corner';
 /** Pictures of the page for a person to look at: `BLUELIGHT_SHOTS=/tmp/shots`. */
@@ -19,7 +20,7 @@ test(
   async () => {
     const dir = mkdtempSync(join(tmpdir(), 'bluelight-owner-page-'));
     const cameraArgs = ['--one-scene', '--loop', '20', '--activity', '0.5'];
-    const site = new Site({ dir, cameras: 1, address: '127.0.47.11', cameraArgs, cacheDir: join(tmpdir(), 'bluelight-test-footage') }); // prettier-ignore
+    const site = new Site({ dir, cameras: 1, address: '127.0.47.11', cameraArgs, cacheDir: kept('bluelight-test-footage') }); // prettier-ignore
     const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--no-first-run'] }); // prettier-ignore
     try {
       const [center, { cameras }] = await Promise.all([site.startCenter(), site.startCameras()]);

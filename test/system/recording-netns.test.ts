@@ -7,6 +7,7 @@ import { must, start, until } from '../../scripts/lib/program.js';
 import type { Camera, Discovered } from '../../src/contract/camera.js';
 import type { StatusBody } from '../../src/contract/http.js';
 import { segmentFiles } from './site.js';
+import { kept } from '../support/kept.js';
 
 /** The box: cameras on one interface, its default route on another, as behind a cellular router. */
 const BOX = 'bl-rec-box';
@@ -69,15 +70,7 @@ port = 0
       '554',
       '--order',
       'sub-first',
-    ].concat([
-      '--auth',
-      'digest',
-      '--loop',
-      '20',
-      '--cache',
-      join(tmpdir(), 'bluelight-test-footage'),
-      '--password-stdin',
-    ]),
+    ].concat(['--auth', 'digest', '--loop', '20', '--cache', kept('bluelight-test-footage'), '--password-stdin']),
     { namespace: CAMERAS, input: PASSWORD },
   );
   await cameras.ready;

@@ -8,6 +8,7 @@ import { must, start, until } from '../../scripts/lib/program.js';
 import type { Camera } from '../../src/contract/camera.js';
 import type { StatusBody } from '../../src/contract/http.js';
 import { ask } from '../web/harness.js';
+import { kept } from '../support/kept.js';
 
 /** The box with one uplink, the modem behind it that is slower than the camera, and everybody else. */
 const BOX = 'bl-stop-box';
@@ -134,7 +135,7 @@ port = ${PAGE}
       ['sim', 'center', '--dir', join(dir, 'center'), '--host', CITY_ADDRESS, '--claim', `jx-int-0042/box-1=${claim}`],
       inCity,
     );
-    const cache = join(tmpdir(), 'bluelight-test-footage');
+    const cache = kept('bluelight-test-footage');
     const cameras = start(
       ['sim', 'camera', '--one-scene', '--loop', '20', '--activity', '0.5', '--cache', cache, '--password-stdin'],
       { namespace: BOX, input: PASSWORD },

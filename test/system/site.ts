@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { Site, type SiteOptions } from '../../scripts/lib/site.js';
 import { accessUnitsOf, parseFile } from '../../src/media/mp4.js';
 import { readFrameStamp, type FrameStamp } from '../../src/media/sei.js';
+import { kept } from '../support/kept.js';
 
 /** Encoded once for all tests of a machine. */
-const CACHE = join(tmpdir(), 'bluelight-test-footage');
+const CACHE = kept('bluelight-test-footage');
 
 export interface TestSite extends AsyncDisposable {
   site: Site;
