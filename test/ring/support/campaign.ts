@@ -42,6 +42,10 @@ export interface Round {
   /** Longest footage of one stream that the ring had taken and that is gone, ms. */
   lostMs: number;
   closed: number;
+  /** Closed segments that do not fit their hash or their chain, or have no file. */
+  unreadable: number;
+  /** Files more or fewer than rows. */
+  unaccounted: number;
   problems: string[];
 }
 
@@ -156,11 +160,13 @@ export class RingCampaign {
     if (said.early !== undefined) problems.push(`it was ${said.early.state}: ${said.early.problem}`);
     rig.clock.wall = said.now + 5_000;
     rig.open();
-    const closed = checkClosed(rig, STREAMS);
+    const { closed, bad } = readAll(rig);
+    problems.push(...bad);
     const files = filesBelow(join(directory, 'media'));
+    const orphans = existsSync(join(directory, 'orphans')) ? readdirSync(join(directory, 'orphans')) : [];
+    const unaccounted = Math.abs(files.length - closed) + orphans.length;
     if (files.length !== closed) problems.push(`${files.length} files for ${closed} rows`);
-    if (existsSync(join(directory, 'orphans')))
-      problems.push(`orphans: ${readdirSync(join(directory, 'orphans')).join()}`);
+    if (orphans.length > 0) problems.push(`orphans: ${orphans.join()}`);
     const integrity = rig.integrity();
     if (integrity !== 'ok') problems.push(`integrity: ${integrity}`);
     problems.push(...inspectState(directory, said.acked));
@@ -184,13 +190,27 @@ export class RingCampaign {
     }
     this.wallMs = Math.max(this.wallMs, said.now + 10_000);
     rig.ring.dropHandles();
-    return { lostMs, closed, problems };
+    return { lostMs, closed, unreadable: bad.length, unaccounted, problems };
   }
 
   remove(): void {
     rmSync(this.work, { recursive: true, force: true });
     rmSync(dirname(this.#child), { recursive: true, force: true });
   }
+}
+
+/** Reads every closed segment of every stream. */
+function readAll(rig: Rig): { closed: number; bad: string[] } {
+  const bad: string[] = [];
+  let closed = 0;
+  for (const stream of STREAMS) {
+    try {
+      closed += checkClosed(rig, [stream]);
+    } catch (error) {
+      bad.push(String(error));
+    }
+  }
+  return { closed, bad };
 }
 
 function extend(taken: Said['taken'], { took, fromMs, toMs }: TookWord): void {
@@ -224,25 +244,24 @@ export async function killCampaign(options: {
   seed: number;
   untilMs?: number;
   now: () => number;
-}): Promise<{ rounds: number; worstLostMs: number; problems: string[] }> {
+}): Promise<Omit<Round, 'lostMs'> & { rounds: number; worstLostMs: number }> {
   const random = randomOf(options.seed);
   const campaign = new RingCampaign(6e6);
   const directory = join(campaign.work, 'ring');
-  const problems: string[] = [];
-  let worstLostMs = 0;
-  let rounds = 0;
+  const sum = { rounds: 0, worstLostMs: 0, closed: 0, unreadable: 0, unaccounted: 0, problems: [] as string[] };
   try {
-    for (; rounds < options.rounds && options.now() < (options.untilMs ?? Infinity); rounds++) {
+    for (; sum.rounds < options.rounds && options.now() < (options.untilMs ?? Infinity); sum.rounds++) {
       const said = await campaign.run(directory, 1 + Math.floor(random() * 120), (pid) => process.kill(pid, 'SIGKILL'));
       // Whatever was handed to the system survives the process: at most the fragment in the hand is lost.
       const round = campaign.inspect(directory, said, 0);
-      worstLostMs = Math.max(worstLostMs, round.lostMs);
-      problems.push(...round.problems.map((p) => `round ${rounds}: ${p}`));
+      sum.worstLostMs = Math.max(sum.worstLostMs, round.lostMs);
+      for (const key of ['closed', 'unreadable', 'unaccounted'] as const) sum[key] += round[key];
+      sum.problems.push(...round.problems.map((p) => `round ${sum.rounds}: ${p}`));
     }
   } finally {
     campaign.remove();
   }
-  return { rounds, worstLostMs, problems };
+  return sum;
 }
 
 /** N rounds of load and a power cut at random. */
