@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { withDeadline, type Clock } from '../../base/clock.js';
+import { readNow } from '../../base/read-now.js';
 import {
   buildRequest,
   buildResponse,
@@ -37,6 +38,9 @@ interface Waiting {
  * camera could not send its key frames in time.
  */
 const UNPACED_BYTES = 64 * 1024;
+
+/** So often in one go, that a camera which sends without end does not keep the others waiting. */
+const MOST_READS = 4;
 
 /** Substreams bring no more than this at a time. They may wait longer: their window is far from full. */
 const PATIENT_BYTES = 12 * 1024;
@@ -141,12 +145,29 @@ export class RtspConnection {
 
   /** From now on what comes is read a few times a second only. */
   usePace(): void {
-    if (this.#failed === undefined) this.#leavePace ??= this.#deps.pace.join();
+    if (this.#failed !== undefined || this.#leavePace !== undefined) return;
+    this.#leavePace = this.#deps.pace.join();
+    this.#socket.pause();
+    this.#deps.pace.wait(this, false);
   }
 
-  /** Goes on reading. */
+  /** Reads what has come meanwhile. */
   resume(): void {
-    if (this.#failed === undefined) this.#socket.resume();
+    const { buffer, clock, pace } = this.#deps;
+    let count: number | undefined = 0;
+    for (let reads = 0; reads < MOST_READS && this.#failed === undefined; reads++) {
+      try {
+        count = readNow(this.#socket, buffer);
+      } catch (error) {
+        return this.close(error);
+      }
+      if (count === 0) return this.close(failure('offline', 'the camera closed the connection'));
+      if (count !== undefined) this.#take(count, buffer);
+      if (count === undefined || count < UNPACED_BYTES) break;
+    }
+    if (this.#failed !== undefined) return;
+    if (count !== undefined && count >= UNPACED_BYTES) clock.after(0, () => this.resume());
+    else pace.wait(this, count === undefined || count < PATIENT_BYTES);
   }
 
   close(error: unknown): void {
@@ -177,17 +198,18 @@ export class RtspConnection {
   }
 
   #onRead(count: number, buffer: Uint8Array): boolean {
-    if (this.#failed !== undefined) return false;
+    this.#take(count, buffer);
+    return this.#failed === undefined && this.#leavePace === undefined;
+  }
+
+  #take(count: number, buffer: Uint8Array): void {
+    if (this.#failed !== undefined) return;
     this.#events.received(count, this.#deps.clock.monotonic());
     try {
       this.#reader.push(buffer, 0, count);
     } catch (error) {
       this.close(error);
     }
-    if (this.#failed !== undefined) return false;
-    if (this.#leavePace === undefined || count >= UNPACED_BYTES) return true;
-    this.#deps.pace.wait(this, count < PATIENT_BYTES);
-    return false;
   }
 
   #onResponse(response: RtspResponse): void {
