@@ -1,5 +1,5 @@
 import { CELLS } from './grid.js';
-import { measure, View, type ViewComparison } from './view.js';
+import { measure, Structure, View, type ViewComparison } from './view.js';
 
 /** Ways in which a camera delivers pictures and does not see. */
 export type Blindness = 'frozen' | 'dark' | 'overexposed' | 'covered' | 'blurred' | 'moved';
@@ -70,6 +70,7 @@ export class CameraTruth {
   #block = new View();
   #waiting = new View();
   readonly #now = new View();
+  readonly #structure = new Structure();
   readonly #last = new Float32Array(CELLS);
   #lastAt: number | undefined;
   /** Usual share of cells that differ from one picture to the next: a picture without noise may repeat itself. */
@@ -116,7 +117,8 @@ export class CameraTruth {
     if (this.#lastAt !== undefined && tMs - this.#lastAt < LEAST_STEP_MS) return [];
     const seconds = this.#lastAt === undefined ? 2 : Math.min(10, (tMs - this.#lastAt) / 1000);
     const change = this.#lastAt === undefined ? Number.NaN : shareChanged(cells, this.#last);
-    this.#now.add(cells, seconds, AVERAGE.now);
+    const picture = this.#structure.of(cells);
+    this.#now.add(picture, seconds, AVERAGE.now);
     const found = this.#judge(cells, change);
     // Slowly down: a camera that freezes must not make that its habit before it is told.
     if (change >= 0) this.#restless += (change > this.#restless ? 0.2 : 0.01) * (change - this.#restless);
@@ -125,14 +127,14 @@ export class CameraTruth {
     const notes = this.#settle(found, gray, tMs);
     if (found.size > 0) this.#doubt();
     else if (this.#raised.size === 0) {
-      this.#learn(cells, seconds);
+      this.#learn(picture, seconds);
       this.#keep(gray, tMs);
     }
     return notes;
   }
 
-  #learn(cells: Float32Array, seconds: number): void {
-    this.#block.add(cells, seconds, AVERAGE.learned);
+  #learn(picture: Structure, seconds: number): void {
+    this.#block.add(picture, seconds, AVERAGE.learned);
     if (this.#block.age < BLOCK_S) return;
     if (this.#waiting.age > 0) this.#learned.merge(this.#waiting, AVERAGE.learned);
     this.#waiting.clear();

@@ -19,13 +19,35 @@ export interface ViewComparison {
   layout: number;
 }
 
+/** What a view takes from one picture. */
+export class Structure {
+  /** Cells minus the mean around them, relative to it. */
+  readonly fine = new Float32Array(CELLS);
+  /** Mean level of each block. */
+  readonly level = new Float32Array(BLOCKS);
+  /** Sums over everything above and to the left of a cell. */
+  readonly #sums = new Float64Array((WIDTH + 1) * (HEIGHT + 1));
+
+  of(cells: Float32Array): this {
+    highPass(cells, this.fine, this.#sums);
+    for (let b = 0; b < BLOCKS; b++) {
+      const x0 = (b % BLOCKS_X) * BLOCK;
+      const y0 = ((b / BLOCKS_X) | 0) * BLOCK;
+      let sum = 0;
+      for (let y = y0; y < y0 + BLOCK; y++) for (let x = x0; x < x0 + BLOCK; x++) sum += cells[y * WIDTH + x]!;
+      this.level[b] = sum / (BLOCK * BLOCK);
+    }
+    return this;
+  }
+}
+
 /** Structure of the picture that light changes least: where edges are, and how sharp. Averaged over some seconds. */
 export class View {
-  /** Cells minus the mean around them, relative to it. */
   readonly fine = new Float32Array(CELLS);
   readonly level = new Float32Array(BLOCKS);
   readonly #edge = new Float32Array(BLOCKS);
-  readonly #now = new Float32Array(CELLS);
+  /** `#edge` is that of `fine`. */
+  #edgeKnown = false;
   #age = 0;
 
   /** Seconds of pictures that are in it. */
@@ -38,26 +60,13 @@ export class View {
   }
 
   /** Averages a picture in with time constant `tau` seconds. */
-  add(cells: Float32Array, seconds: number, tau: number): void {
-    highPass(cells, this.#now);
-    const a = this.#age === 0 ? 1 : 1 - Math.exp(-seconds / Math.min(tau, this.#age + seconds));
-    for (let c = 0; c < CELLS; c++) this.fine[c]! += a * (this.#now[c]! - this.fine[c]!);
-    for (let b = 0; b < BLOCKS; b++) {
-      const x0 = (b % BLOCKS_X) * BLOCK;
-      const y0 = ((b / BLOCKS_X) | 0) * BLOCK;
-      let sum = 0;
-      for (let y = y0; y < y0 + BLOCK; y++) for (let x = x0; x < x0 + BLOCK; x++) sum += cells[y * WIDTH + x]!;
-      this.level[b]! += a * (sum / (BLOCK * BLOCK) - this.level[b]!);
-    }
-    this.#age += seconds;
+  add(picture: Structure, seconds: number, tau: number): void {
+    this.#fold(picture, seconds, tau);
   }
 
   /** Averages in what another view has seen, for as long as it has seen it. */
   merge(other: View, tau: number): void {
-    const a = this.#age === 0 ? 1 : 1 - Math.exp(-other.age / Math.min(tau, this.#age + other.age));
-    for (let c = 0; c < CELLS; c++) this.fine[c]! += a * (other.fine[c]! - this.fine[c]!);
-    for (let b = 0; b < BLOCKS; b++) this.level[b]! += a * (other.level[b]! - this.level[b]!);
-    this.#age += other.age;
+    this.#fold(other, other.age, tau);
   }
 
   /** For keeping: fine structure in 1/100, levels; both a byte each. */
@@ -74,20 +83,19 @@ export class View {
     for (let c = 0; c < CELLS; c++) this.fine[c] = (bytes[c]! - 128) / 100;
     for (let b = 0; b < BLOCKS; b++) this.level[b] = bytes[CELLS + b]!;
     this.#age = age;
+    this.#edgeKnown = false;
   }
 
   compare(reference: View): ViewComparison {
-    blockEnergy(this.fine, this.#edge);
-    blockEnergy(reference.fine, reference.#edge);
-    const ratios: number[] = [];
-    for (let b = 0; b < BLOCKS; b++) {
-      if (reference.#edge[b]! > STRUCTURED) ratios.push(Math.sqrt(this.#edge[b]! / reference.#edge[b]!));
-    }
-    ratios.sort((p, q) => p - q);
-    const lost = ratios.filter((ratio) => ratio < LOST).length;
+    const [now, then] = [this.#edges(), reference.#edges()];
+    const ratios = new Float32Array(BLOCKS);
+    let structured = 0;
+    for (let b = 0; b < BLOCKS; b++) if (then[b]! > STRUCTURED) ratios[structured++] = Math.sqrt(now[b]! / then[b]!);
+    const sorted = ratios.subarray(0, structured).sort();
+    const lost = sorted.findIndex((ratio) => ratio >= LOST);
     return {
-      lost: ratios.length === 0 ? 0 : lost / ratios.length,
-      sharpness: ratios[ratios.length >> 1] ?? 1,
+      lost: structured === 0 ? 0 : (lost < 0 ? structured : lost) / structured,
+      sharpness: sorted[structured >> 1] ?? 1,
       structure: correlation(this.fine, reference.fine),
       layout: correlation(this.level, reference.level),
     };
@@ -95,10 +103,25 @@ export class View {
 
   /** Share of the picture that has structure; without any there is nothing to compare. */
   get structured(): number {
-    blockEnergy(this.fine, this.#edge);
     let count = 0;
-    for (let b = 0; b < BLOCKS; b++) if (this.#edge[b]! > STRUCTURED) count++;
+    for (const energy of this.#edges()) if (energy > STRUCTURED) count++;
     return count / BLOCKS;
+  }
+
+  #fold({ fine, level }: Pick<Structure, 'fine' | 'level'>, seconds: number, tau: number): void {
+    const a = this.#age === 0 ? 1 : 1 - Math.exp(-seconds / Math.min(tau, this.#age + seconds));
+    const mine = this.fine;
+    for (let c = 0; c < CELLS; c++) mine[c]! += a * (fine[c]! - mine[c]!);
+    for (let b = 0; b < BLOCKS; b++) this.level[b]! += a * (level[b]! - this.level[b]!);
+    this.#age += seconds;
+    this.#edgeKnown = false;
+  }
+
+  /** Energy of the fine structure by block. */
+  #edges(): Float32Array {
+    if (!this.#edgeKnown) blockEnergy(this.fine, this.#edge);
+    this.#edgeKnown = true;
+    return this.#edge;
   }
 }
 
@@ -118,8 +141,7 @@ export function measure(cells: Float32Array): ViewMeasures {
   return { high: quantile(0.95), bright: quantile(0.3) };
 }
 
-function highPass(cells: Float32Array, out: Float32Array): void {
-  const table = new Float64Array((WIDTH + 1) * (HEIGHT + 1));
+function highPass(cells: Float32Array, out: Float32Array, table: Float64Array): void {
   for (let y = 0; y < HEIGHT; y++) {
     let row = 0;
     for (let x = 0; x < WIDTH; x++) {
@@ -162,9 +184,12 @@ function correlation(p: Float32Array, q: Float32Array): number {
   let pp = 0;
   let qq = 0;
   let pq = 0;
+  const [kp, kq] = [1 / sp, 1 / sq];
   for (let i = 0; i < n; i++) {
-    const a = Math.max(-3, Math.min(3, (p[i]! - mp) / sp));
-    const b = Math.max(-3, Math.min(3, (q[i]! - mq) / sq));
+    let a = (p[i]! - mp) * kp;
+    let b = (q[i]! - mq) * kq;
+    a = a > 3 ? 3 : a < -3 ? -3 : a;
+    b = b > 3 ? 3 : b < -3 ? -3 : b;
     pp += a * a;
     qq += b * b;
     pq += a * b;
@@ -175,7 +200,8 @@ function correlation(p: Float32Array, q: Float32Array): number {
 function moments(values: Float32Array): [number, number] {
   let sum = 0;
   let squares = 0;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
     sum += value;
     squares += value * value;
   }
