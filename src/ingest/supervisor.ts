@@ -207,11 +207,12 @@ export class StreamSupervisor {
     this.#update({ state, detail, engine: null, fps: 0, bitrate: 0 });
   }
 
+  /** Comes by twice a second and mostly with nothing new. */
   #update(change: Partial<IngestStatus>): void {
-    const next = { ...this.#status, ...change };
-    const same = Object.entries(next).every(([key, value]) => this.#status[key as keyof IngestStatus] === value);
-    this.#status = next;
-    if (!same) this.#options.onStatus(next);
+    const keys = Object.keys(change) as (keyof IngestStatus)[];
+    if (keys.every((key) => this.#status[key] === change[key])) return;
+    this.#status = { ...this.#status, ...change };
+    this.#options.onStatus(this.#status);
   }
 }
 

@@ -36,7 +36,10 @@ export class SegmentWriter {
   /** Clock.monotonic at which the oldest fragment that is not synced yet arrived. */
   #unsyncedSince: number | undefined;
 
-  /** Creates the file with its init; durable, directory included, when it returns. */
+  /**
+   * Creates the file with its init; its name is durable when it returns. What is in it is so with the first `sync`:
+   * until then there is no picture in it that anything could claim.
+   */
   constructor(io: DiskIo, start: SegmentStart, syncDirectory: () => void) {
     this.#io = io;
     this.seq = start.seq;
@@ -49,7 +52,6 @@ export class SegmentWriter {
     this.#fd = io.create(start.path);
     try {
       io.write(this.#fd, start.init);
-      io.sync(this.#fd);
       syncDirectory();
     } catch (error) {
       this.abandon();
