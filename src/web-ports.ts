@@ -11,7 +11,7 @@ import type { Party, PolicyDocument } from './contract/policy.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import type { Logins } from './identity/logins.js';
 import type { Ledger } from './ledger.js';
-import type { LiveHub } from './ingest/live.js';
+import type { LiveHub } from './ingest/live-hub.js';
 import type { Outside } from './outside.js';
 import type { PageEvents } from './page-events.js';
 import { doorOf, partyColumns } from './policy/audit-note.js';

@@ -29,9 +29,7 @@ export const streamRole = z.enum(['main', 'sub']);
 export const rendition = z.enum(['stills', 'proxy', 'original']);
 export type Rendition = z.infer<typeof rendition>;
 
-export function toUtc(ms: number): string {
-  return new Date(ms).toISOString();
-}
+export { toUtc } from './utc.js';
 
 /** Half-open, ms since 1970. */
 export interface TimeRange {

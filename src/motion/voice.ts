@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import { ulid } from '../base/ids.js';
 import type { MotionEvent } from '../contract/motion.js';
-import { toUtc } from '../contract/primitives.js';
+import { toUtc } from '../contract/utc.js';
 import type { IncidentNote } from './incidents.js';
 import { Merger, type MergeMode, type Told } from './merge.js';
 import { Throttle } from './throttle.js';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Grant } from '../../src/contract/grant.js';
-import { LiveFan, LiveHub, type LiveListener } from '../../src/ingest/live.js';
+import { LiveHub } from '../../src/ingest/live-hub.js';
+import { LiveFan, type LiveListener } from '../../src/ingest/live.js';
 import type { Fragment, RunStart } from '../../src/media/stream.js';
 
 const start = (run: string): RunStart => ({

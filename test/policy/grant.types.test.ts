@@ -58,7 +58,7 @@ const route = (body: string): string => `
 const socket = (grant: string): string => `
   import type { Socket } from 'node:net';
   import type { Grant } from './contract/grant.js';
-  import type { LiveHub } from './ingest/live.js';
+  import type { LiveHub } from './ingest/live-hub.js';
   export function wall(live: LiveHub, socket: Socket, given: Grant): void {
     void given;
     live.subscribe(${grant}, 'main', {
