@@ -26,7 +26,7 @@ export class LoopDisk {
       execFileSync('mount', ['--bind', this.#place, this.#place]);
       execFileSync('mount', ['--make-shared', this.#place]);
       this.#placed = true;
-      process.once('exit', () => this.remove());
+      process.prependOnceListener('exit', () => this.remove());
     }
     execFileSync('mount', ['-o', 'loop', image, this.directory]);
     this.#leaveAlone();
