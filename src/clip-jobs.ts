@@ -8,6 +8,9 @@ import type { StoredClip } from './store/clips.js';
 import type { Store } from './store/client.js';
 
 type ClipRequestCall = Parameters<NonNullable<Handlers['clip.request']>>[0];
+type StillRequestCall = Parameters<NonNullable<Handlers['still.request']>>[0];
+/** What either needs of its call. */
+type AnyCall = Pick<ClipRequestCall, 'job' | 'party' | 'signal' | 'progress' | 'refused'>;
 
 export interface ClipJobsOptions {
   clock: Clock;
@@ -46,14 +49,28 @@ export class ClipJobs {
   }
 
   async run(call: ClipRequestCall): Promise<unknown> {
-    const { job, signal } = call;
     const unsupported = call.args.renditions.filter((rendition) => !ORDER.includes(rendition));
     if (unsupported.length === call.args.renditions.length) {
       throw new BluelightError('UNSUPPORTED', `this box sends no ${unsupported.join(', ')}`, {
-        fix: 'ask for the proxy or the original',
+        fix: 'ask for the proxy or the original; for a single picture: still.request',
       });
     }
     await this.#request(call);
+    return this.#delivered(call, unsupported);
+  }
+
+  /** `still.request`: the picture nearest to a moment, as a file of its own. */
+  async still(call: StillRequestCall): Promise<unknown> {
+    const { camera, at } = call.args;
+    const fromMs = Date.parse(at);
+    if ((await this.#o.store.clips.byJob(call.job.id)).length === 0) {
+      await this.#o.clips().request({ camera, fromMs, toMs: fromMs + 1, rendition: 'stills', ...inNameOf(call) });
+    }
+    return this.#delivered(call, []);
+  }
+
+  async #delivered(call: AnyCall, unsupported: Rendition[]): Promise<unknown> {
+    const { job, signal } = call;
     try {
       const clips = await this.#settled(call);
       return outcome(clips, call.refused, unsupported);
@@ -67,8 +84,9 @@ export class ClipJobs {
   }
 
   /** Taken up again after a restart: what is there is not asked for twice. */
-  async #request({ job, args, party, grants }: ClipRequestCall): Promise<void> {
+  async #request(call: ClipRequestCall): Promise<void> {
     const { store } = this.#o;
+    const { job, args, grants } = call;
     const known = await store.clips.byJob(job.id);
     const range = { fromMs: Date.parse(args.from), toMs: Date.parse(args.to) };
     for (const rendition of ORDER.filter((one) => args.renditions.includes(one))) {
@@ -78,19 +96,13 @@ export class ClipJobs {
           camera,
           ...range,
           rendition: rendition === 'proxy' ? 'proxy' : 'original',
-          priority: priority.parse(job.priority),
-          party,
-          door: 'mqtt',
-          reason: job.reason,
-          ...(job.caseNo === null ? {} : { caseNo: job.caseNo }),
-          job: job.id,
-          send: true,
+          ...inNameOf(call),
         });
       }
     }
   }
 
-  async #settled({ job, signal, progress }: ClipRequestCall): Promise<StoredClip[]> {
+  async #settled({ job, signal, progress }: AnyCall): Promise<StoredClip[]> {
     let told = '';
     let toldMono = -Infinity;
     for (;;) {
@@ -119,6 +131,18 @@ export class ClipJobs {
       this.#o.clock.sleep(LOOK_MS, AbortSignal.any([over.signal, signal])).then(wake, wake);
     }).finally(() => over.abort());
   }
+}
+
+function inNameOf({ job, party }: AnyCall) {
+  return {
+    priority: priority.parse(job.priority),
+    party,
+    door: 'mqtt' as const,
+    reason: job.reason,
+    ...(job.caseNo === null ? {} : { caseNo: job.caseNo }),
+    job: job.id,
+    send: true,
+  };
 }
 
 function progressOf({ id, camera, rendition, state, bytes, sentBytes }: StoredClip): ClipProgress {

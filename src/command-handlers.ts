@@ -28,6 +28,7 @@ export function commandHandlers(o: HandlerOptions): { handlers: Handlers; clipJo
   const clipJobs = new ClipJobs({ clock: o.clock, store: o.store, clips: () => o.outside.clips });
   const handlers: Handlers = {
     'clip.request': (call) => clipJobs.run(call),
+    'still.request': (call) => clipJobs.still(call),
     async 'coverage.get'({ args, grants, refused }) {
       const range = { fromMs: Date.parse(args.from), toMs: Date.parse(args.to) };
       const streams = await Promise.all(

@@ -163,6 +163,8 @@ async function compose(base: Base): Promise<Agent> {
   const limitRing = (): void => background(recording.ring.setMaximum(longestKept(gate.terms.document)));
   gate.onChange(limitRing);
   limitRing();
+  const { live } = recording;
+  const stills = new Stills({ ...base, footage, live });
   const outside: Outside = new Outside({
     ...state,
     clock,
@@ -179,6 +181,7 @@ async function compose(base: Base): Promise<Agent> {
       commands.clipChanged();
     },
     anchors: { anchor: (ask) => recording.ring.anchor(ask) },
+    stills,
     inbox: {
       command: (text) => commands.inbox.command(text),
       operators: (text) => commands.inbox.operators(text),
@@ -246,12 +249,6 @@ async function compose(base: Base): Promise<Agent> {
   closing.add('the cameras', () => recording.media.stop(undefined));
 
   // --- people
-  const { live } = recording;
-  const stills = new Stills({
-    ...base,
-    footage,
-    live,
-  });
   const doors = await openDoors({
     ...base,
     state,

@@ -4,7 +4,7 @@ import { BluelightError, errorMessage } from './base/errors.js';
 import { ulid } from './base/ids.js';
 import type { Log, Redactor } from './base/log.js';
 import { createCenter, type Center, type Inbox } from './center/index.js';
-import { createClips, type AnchorPort, type Clips } from './clips/index.js';
+import { createClips, type AnchorPort, type Clips, type StillPort } from './clips/index.js';
 import type { Alarm } from './contract/alarm.js';
 import type { Camera } from './contract/camera.js';
 import { clip as clipSchema, type Clip } from './contract/clip.js';
@@ -46,6 +46,7 @@ export interface OutsideOptions {
   protect: (protections: Protection[]) => Promise<void>;
   onClip: (clip: Clip) => void;
   anchors: AnchorPort;
+  stills: StillPort;
   /** What the center asks for. */
   inbox: Inbox;
   /** Open jobs and those that ended lately. */
@@ -256,6 +257,9 @@ export class Outside {
       cameraName: (id) => this.#o.cameras().find((camera) => camera.id === id)?.name ?? id,
       clockOffsetMs: () => this.reading().clock?.offsetMs ?? null,
       policyVersion: () => gate.terms.document?.version ?? 0,
+      stills: this.#o.stills,
+      // Of several lines for one camera the masks of all: rather too much is hidden than too little.
+      masks: (id) => gate.terms.document?.cameras.flatMap((terms) => (terms.camera === id ? terms.masks : [])) ?? [],
       setLeases: (leases) => {
         this.#leases = leases.map((lease) => ({ ...lease, kind: 'lease' as const }));
         this.#protection.wanted++;

@@ -108,7 +108,7 @@ function checkKey(key: string): void {
 }
 
 function beside(path: string, what: 'manifest' | 'anchor'): string {
-  return `${path.replace(/\.mp4$/, '')}.${what}.json`;
+  return `${path.replace(/\.(mp4|jpg)$/, '')}.${what}.json`;
 }
 
 function readAnchor(clip: string, named: string | undefined): string | undefined {
@@ -127,7 +127,9 @@ function readCheckpoint(path: string): SignedManifest {
 
 function openClip(path: string): ClipBytes & { close(): void } {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
-    throw new BluelightError('USAGE', `there is no file ${path}`, { fix: 'name the clip, an .mp4' });
+    throw new BluelightError('USAGE', `there is no file ${path}`, {
+      fix: 'name the clip, an .mp4, or the picture, a .jpg',
+    });
   }
   const fd = openSync(path, 'r');
   return {

@@ -3,8 +3,9 @@ import type { Clip, Priority, SignedManifest } from '../contract/clip.js';
 import type { Anchor } from '../contract/evidence.js';
 import type { MotionEvent } from '../contract/motion.js';
 import type { Door, Party } from '../contract/policy.js';
+import type { Rendition } from '../contract/primitives.js';
 import type { StoredClip } from '../store/clips.js';
-import type { ClipFile } from './file.js';
+import type { SendFile } from './made-file.js';
 import type { MotionSettings } from './motion-plan.js';
 import type { AnchorPort, ClipTable, Lease, UplinkPort } from './ports.js';
 import type { PrepareOptions } from './prepare.js';
@@ -31,7 +32,7 @@ export interface ClipRequest {
   camera: string;
   fromMs: number;
   toMs: number;
-  rendition: 'original' | 'proxy';
+  rendition: Rendition;
   priority: Priority;
   party: Party;
   door: Door;
@@ -49,7 +50,7 @@ export interface OpenedClip {
   bytes: number;
   sha256: string;
   manifest: SignedManifest;
-  file: ClipFile;
+  file: SendFile;
   /** To be called once, with the bytes that really went out: it completes the audit entry of this access. */
   finished: (sent: { bytes: number; whole: boolean }) => Promise<void>;
 }

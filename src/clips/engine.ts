@@ -262,7 +262,7 @@ export class Engine implements Clips {
         camera: clip.camera,
         fromMs: file.startMs,
         toMs: file.endMs,
-        rendition: clip.rendition === 'proxy' ? 'proxy' : 'original',
+        rendition: clip.rendition,
         priority: clip.priority,
         ...who,
         reason: clip.reason,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BluelightError } from '../base/errors.js';
 import type { Grant } from '../contract/grant.js';
+import type { SendFile } from './made-file.js';
 import type { FootagePort, PlannedFile } from './ports.js';
 
 interface Part {
@@ -17,7 +18,7 @@ const READ_BYTES = 4 * 1024 * 1024;
  * A clip as a file that exists nowhere: the init, then the fragments of whole segments, verbatim. Any part of it can
  * be read by its offset, for as long as the grant is good.
  */
-export class ClipFile {
+export class ClipFile implements SendFile {
   readonly bytes: number;
   readonly #footage: FootagePort;
   readonly #stream: string;

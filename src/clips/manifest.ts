@@ -6,6 +6,7 @@ import { canonicalBytes } from '../proof/canonical.js';
 import { signEnvelope } from '../proof/dsse.js';
 import type { Signer } from '../proof/keys.js';
 import type { StoredClip } from '../store/clips.js';
+import type { Derived } from './made-file.js';
 import type { FootagePlan, PlannedFile } from './ports.js';
 
 export interface ManifestInput {
@@ -17,7 +18,10 @@ export interface ManifestInput {
   file: PlannedFile;
   disk: string;
   gaps: FootagePlan['gaps'];
+  /** Of the file as it is sent. */
+  bytes: number;
   offsets: number[];
+  derived?: Derived;
   sha256: string;
   grant: string;
   party: Party;
@@ -43,13 +47,16 @@ export function buildManifest(key: string, input: ManifestInput): Manifest {
     asked: { from: clip.from, to: clip.to },
     covers,
     gaps: input.gaps.map((gap) => ({ from: toUtc(gap.fromMs), to: toUtc(gap.toMs), reason: gap.reason })),
-    file: { name: fileName(clip), bytes: file.bytes, sha256: input.sha256 },
+    file: { name: fileName(clip), bytes: input.bytes, sha256: input.sha256 },
+    ...(input.derived === undefined
+      ? {}
+      : { derived: { masked: input.derived.masked, at: toUtc(input.derived.atMs) } }),
     init: { bytes: file.initBytes, sha256: file.initHash },
     segments: file.segments.map((segment, i) => ({
       seq: segment.seq,
       from: toUtc(segment.startMs),
       to: toUtc(segment.endMs),
-      offset: input.offsets[i]!,
+      offset: input.offsets[i] ?? 0,
       bytes: segment.bytes,
       sha256: segment.sha256,
       link: segment.link,
@@ -75,7 +82,7 @@ export function signManifest(manifest: Manifest, signer: Signer): SignedManifest
 /** `2026-11-23T140500Z-north-original.mp4`: ids only, never names, so that it is safe in every path. */
 export function fileName(clip: { camera: string; from: string; rendition: string; id: string }): string {
   const time = `${clip.from.slice(0, 19).replaceAll(':', '')}Z`;
-  return `${time}-${clip.camera}-${clip.rendition}-${clip.id.slice(-6).toLowerCase()}.mp4`;
+  return `${time}-${clip.camera}-${clip.rendition}-${clip.id.slice(-6).toLowerCase()}.${clip.rendition === 'stills' ? 'jpg' : 'mp4'}`;
 }
 
 export function partyName(party: Party): string {

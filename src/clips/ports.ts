@@ -2,6 +2,7 @@ import type { Grant } from '../contract/grant.js';
 import type { SignedManifest } from '../contract/clip.js';
 import type { Anchor, SegmentRecord } from '../contract/evidence.js';
 import type { AccessRequest } from '../contract/policy.js';
+import type { Polygon } from '../media/mask.js';
 import type { TableCalls } from '../store/calls.js';
 
 /** One whole segment, as the ring plans it. */
@@ -69,6 +70,18 @@ export interface LiveListener {
 export interface LivePort {
   /** Returns the unsubscription. */
   subscribe(grant: Grant, role: 'main' | 'sub', listener: LiveListener): () => void;
+}
+
+/** Single pictures of what was recorded. */
+export interface StillPort {
+  /** The picture nearest to `atMs`, with `masks` painted over; `atMs` of the answer: when it was taken. */
+  take(
+    grant: Grant,
+    role: 'main' | 'sub',
+    atMs: number,
+    signal: AbortSignal,
+    masks: readonly Polygon[],
+  ): Promise<{ jpeg: Uint8Array; atMs: number }>;
 }
 
 /** The gate. `authorise` rejects with a `BluelightError` whose code is a `DenialCode`. */

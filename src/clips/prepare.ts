@@ -4,11 +4,13 @@ import { signedManifest, type SignedManifest } from '../contract/clip.js';
 import type { Grant } from '../contract/grant.js';
 import type { DenialCode, Door, Party } from '../contract/policy.js';
 import { streamId } from '../contract/primitives.js';
+import type { Polygon } from '../media/mask.js';
 import type { Signer } from '../proof/keys.js';
 import type { StoredClip } from '../store/clips.js';
 import { ClipFile } from './file.js';
+import { MadeFile, type SendFile } from './made-file.js';
 import { buildManifest, signManifest } from './manifest.js';
-import type { FootagePlan, FootagePort, GatePort, PlannedFile } from './ports.js';
+import type { FootagePlan, FootagePort, GatePort, PlannedFile, StillPort } from './ports.js';
 
 export interface PrepareOptions {
   clock: Clock;
@@ -20,6 +22,9 @@ export interface PrepareOptions {
   cameraName: (camera: string) => string;
   clockOffsetMs: () => number | null;
   policyVersion: () => number;
+  /** What the terms hide of a camera. */
+  masks: (camera: string) => readonly Polygon[];
+  stills: StillPort;
   /** How long after its end a clip waits for the segment that holds its end. */
   closeWaitMs: number;
 }
@@ -30,7 +35,7 @@ export type Prepared =
   | { do: 'fail'; code: string; why: string }
   /** The range is several files: this one is the first, the others are clips of their own. */
   | { do: 'split'; first: PlannedFile; others: PlannedFile[] }
-  | { do: 'ready'; grant: Grant; file: ClipFile; planned: PlannedFile; sha256: string; manifest: SignedManifest };
+  | { do: 'ready'; grant: Grant; file: SendFile; planned: PlannedFile; sha256: string; manifest: SignedManifest };
 
 /** In whose name the gate is asked. `sends`: the file is for the center, not for whoever asks. */
 export interface Asker {
@@ -87,8 +92,11 @@ export async function prepare(
   const granted = await ask(options, clip, who, first);
   if ('do' in granted) return granted;
   const { grant, planned } = granted;
-  const file = new ClipFile(options.footage, stream, planned, grant);
   try {
+    const file =
+      clip.rendition === 'stills'
+        ? await takeStill(options, clip, grant, signal)
+        : new ClipFile(options.footage, stream, planned, grant);
     return {
       do: 'ready',
       grant,
@@ -112,7 +120,7 @@ async function ask(
   const authorise = (file: PlannedFile): Promise<Grant> =>
     options.gate.authorise({
       ...who,
-      kind: 'clip',
+      ...(clip.rendition === 'stills' ? { kind: 'still', masksBurned: true } : { kind: 'clip' }),
       camera: clip.camera,
       range: { fromMs: file.startMs, toMs: file.endMs },
       reason: clip.reason,
@@ -158,11 +166,11 @@ async function proof(
   party: Party,
   granted: { grant: Grant; planned: PlannedFile },
   plan: FootagePlan,
-  file: ClipFile,
+  file: SendFile,
   signal: AbortSignal,
 ): Promise<{ sha256: string; manifest: SignedManifest }> {
   const { planned, grant } = granted;
-  const known = hashedBefore(clip, planned, file);
+  const known = file instanceof MadeFile ? await sameAsBefore(clip, file) : hashedBefore(clip, planned, file);
   if (known !== undefined && clip.manifest !== null) {
     const kept = signedManifest.safeParse(JSON.parse(clip.manifest));
     const proved = planned.anchor === undefined || isAnchored(kept.data);
@@ -178,6 +186,8 @@ async function proof(
     cameraName: options.cameraName(clip.camera),
     role: roleOf(clip),
     file: planned,
+    bytes: file.bytes,
+    ...(file instanceof MadeFile ? { derived: file.derived } : {}),
     disk: plan.disk,
     gaps: gapsOf(plan, planned),
     offsets: file.offsets,
@@ -191,9 +201,27 @@ async function proof(
   return { sha256, manifest: signManifest(manifest, options.signer) };
 }
 
-function hashedBefore(clip: StoredClip, planned: PlannedFile, file: ClipFile): string | undefined {
+function hashedBefore(clip: StoredClip, planned: PlannedFile, file: SendFile): string | undefined {
   const same = clip.covers?.fromMs === planned.startMs && clip.covers.toMs === planned.endMs;
   return same && clip.sha256 !== null && clip.bytes === file.bytes ? clip.sha256 : undefined;
+}
+
+/** Made again it may be another: other masks, or another decoder. */
+async function sameAsBefore(clip: StoredClip, file: MadeFile): Promise<string | undefined> {
+  const sha256 = await file.hash();
+  return clip.sha256 === sha256 ? sha256 : undefined;
+}
+
+/** A single picture with everything painted over that the terms hide, in full size before anything else is done to it. */
+async function takeStill(
+  { stills, masks }: PrepareOptions,
+  { camera, from }: StoredClip,
+  grant: Grant,
+  signal: AbortSignal,
+): Promise<MadeFile> {
+  const hidden = masks(camera);
+  const picture = await stills.take(grant, 'main', Date.parse(from), signal, hidden);
+  return new MadeFile(picture, grant, hidden, () => masks(camera));
 }
 
 function isAnchored(signed: SignedManifest | undefined): boolean {

@@ -3,6 +3,7 @@ import ffmpeg from 'fluent-ffmpeg';
 import type { Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Processes } from '../base/processes.js';
+import { paintMasks, readPpm, type Polygon } from '../media/mask.js';
 
 /** Footage of one run, of which one picture is wanted. */
 export interface StillJob {
@@ -12,6 +13,8 @@ export interface StillJob {
   fragments: readonly Uint8Array[];
   /** Presentation time of the picture, ticks since the start of the run. */
   pts: number;
+  /** Painted over before the picture is encoded. */
+  masks?: readonly Polygon[];
 }
 
 export interface StillLimits {
@@ -28,6 +31,8 @@ export interface StillLimits {
 const DEADLINE_MS = 20_000;
 const MAX_INPUT_BYTES = 128 * 1024 * 1024;
 const MAX_JPEG_BYTES = 16 * 1024 * 1024;
+/** 42 million pixels. */
+const MAX_RAW_BYTES = 128 * 1024 * 1024;
 /** Pictures larger than this are a lie of the stream and would only eat memory (8k is 33 million). */
 const MAX_PIXELS = 64 * 1024 * 1024;
 /** Recording has the first word. */
@@ -56,7 +61,6 @@ export async function decodeStill(job: StillJob, limits: StillLimits): Promise<B
     throw new BluelightError('TOO_LARGE', 'the footage up to this picture is too large to be decoded at once');
   }
   const stop = new AbortController();
-  const jpeg = new Collector(maxBytes, () => stop.abort(tooLarge()));
   const onAbort = (): void => stop.abort(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   const timer = new AbortController();
@@ -64,35 +68,69 @@ export async function decodeStill(job: StillJob, limits: StillLimits): Promise<B
     () => stop.abort(tooSlow()),
     () => undefined,
   );
+  const through = (stage: Stage, parts: readonly Uint8Array[], most: number): Promise<Buffer> =>
+    pass(processes, stage, parts, most, stop);
   try {
-    const input = Readable.from([job.init, ...job.fragments], { objectMode: false });
-    await Promise.all([run(command(processes, input, job.pts), jpeg, stop.signal), jpeg.finished]);
+    const footage = [job.init, ...job.fragments];
+    const { masks = [] } = job;
+    if (masks.length === 0) return await through(shown(job.pts, 'mjpeg'), footage, maxBytes);
+    const raw = await through(shown(job.pts, 'ppm'), footage, MAX_RAW_BYTES);
+    paintMasks(readPpm(raw), masks);
+    return await through(AS_JPEG, [raw], maxBytes);
   } catch (cause) {
     stop.signal.throwIfAborted();
-    throw failed(errorMessage(cause), cause);
+    throw cause instanceof BluelightError ? cause : failed(errorMessage(cause), cause);
   } finally {
     timer.abort();
     signal.removeEventListener('abort', onAbort);
   }
-  stop.signal.throwIfAborted();
-  if (jpeg.bytes === 0) throw failed('the decoder gave no picture');
-  return jpeg.whole();
 }
 
-function command(processes: Processes, input: Readable, pts: number): ffmpeg.FfmpegCommand {
-  const job = ffmpeg(input);
+/** What a child makes of the bytes it is given. */
+type Stage = (job: ffmpeg.FfmpegCommand) => ffmpeg.FfmpegCommand;
+
+/** The wanted picture of the footage. */
+function shown(pts: number, as: 'mjpeg' | 'ppm'): Stage {
+  const format = as === 'mjpeg' ? 'mjpeg' : 'image2pipe';
+  return (job) =>
+    job
+      .inputOptions(INPUT)
+      .inputFormat('mp4')
+      .outputOptions(['-map', '0:v:0', '-fps_mode', 'passthrough', '-q:v', '3'])
+      .videoFilters(`select=gte(pts\\,${String(pts)})`)
+      .frames(1)
+      .videoCodec(as)
+      .format(format);
+}
+
+/** A painted picture. */
+const AS_JPEG: Stage = (job) =>
+  job
+    .inputOptions(['-hide_banner', '-nostdin', '-v', 'error', '-protocol_whitelist', 'pipe'])
+    .inputFormat('ppm_pipe')
+    .outputOptions(['-q:v', '3', '-pix_fmt', 'yuvj420p'])
+    .frames(1)
+    .videoCodec('mjpeg')
+    .format('mjpeg');
+
+/** One child: bytes in, bytes out. @throws the reason of `stop`; whatever the child complains of */
+async function pass(
+  processes: Processes,
+  stage: Stage,
+  parts: readonly Uint8Array[],
+  maxBytes: number,
+  stop: AbortController,
+): Promise<Buffer> {
+  const job = ffmpeg(Readable.from(parts, { objectMode: false }));
   startBy(processes, job);
   // Else it would start further children to ask which formats there are.
   job.availableFormats = (callback) => callback(NO_ERROR, FORMATS);
   job.availableEncoders = (callback) => callback(NO_ERROR, ENCODERS);
-  return job
-    .inputOptions(INPUT)
-    .inputFormat('mp4')
-    .outputOptions(['-map', '0:v:0', '-fps_mode', 'passthrough', '-q:v', '3'])
-    .videoFilters(`select=gte(pts\\,${String(pts)})`)
-    .frames(1)
-    .videoCodec('mjpeg')
-    .format('mjpeg');
+  const output = new Collector(maxBytes, () => stop.abort(tooLarge()));
+  await Promise.all([run(stage(job), output, stop.signal), output.finished]);
+  stop.signal.throwIfAborted();
+  if (output.bytes === 0) throw failed('the decoder gave no picture');
+  return output.whole();
 }
 
 interface Lines {
@@ -185,17 +223,20 @@ const NO_ERROR = null as unknown as Error;
 const FORMATS: ffmpeg.Formats = {
   mp4: { description: 'MP4', canDemux: true, canMux: true },
   mjpeg: { description: 'JPEG', canDemux: true, canMux: true },
+  image2pipe: { description: 'pictures', canDemux: true, canMux: true },
+  ppm_pipe: { description: 'PPM', canDemux: true, canMux: false },
 };
+const ENCODER = {
+  type: 'video',
+  frameMT: false,
+  sliceMT: true,
+  experimental: false,
+  drawHorizBand: false,
+  directRendering: false,
+} as const;
 const ENCODERS: ffmpeg.Encoders = {
-  mjpeg: {
-    type: 'video',
-    description: 'JPEG',
-    frameMT: false,
-    sliceMT: true,
-    experimental: false,
-    drawHorizBand: false,
-    directRendering: false,
-  },
+  mjpeg: { ...ENCODER, description: 'JPEG' },
+  ppm: { ...ENCODER, description: 'PPM' },
 };
 
 function failed(why: string, cause?: unknown): BluelightError {

@@ -4,6 +4,7 @@ import type { Processes } from '../base/processes.js';
 import type { Grant } from '../contract/grant.js';
 import { streamId, type TimeRange } from '../contract/primitives.js';
 import { listFragments } from '../media/mp4.js';
+import type { Polygon } from '../media/mask.js';
 import { TIMESCALE } from '../media/stream.js';
 import { LiveGroup, type Group, type Piece } from './live-group.js';
 import type { FootagePort, LivePort } from './ports.js';
@@ -77,19 +78,32 @@ export class Stills {
 
   /**
    * The picture nearest to a moment, or the newest (null): taken at or after the call, if the camera sends on.
+   * @param masks painted over, for a picture that leaves the box
    * @param grant of this camera; for the past its range must hold what `range` said
    * @throws BluelightError NO_COVERAGE, CAMERA_OFFLINE, BUSY, those of `decodeStill`; the reason of `signal`
    */
-  async take(grant: Grant, role: Role, atMs: number | null, signal: AbortSignal): Promise<Still> {
+  async take(
+    grant: Grant,
+    role: Role,
+    atMs: number | null,
+    signal: AbortSignal,
+    masks: readonly Polygon[] = [],
+  ): Promise<Still> {
     const both = AbortSignal.any([grant.signal, signal]);
     if (atMs === null) {
       const group = await this.#liveGroup(grant, role, both);
-      return this.#inTurn(both, () => this.#decode(group.init, group.pieces, 'newest', group.zeroMs, both));
+      return this.#inTurn(both, () => this.#decode(group, 'newest', both, masks));
     }
-    return this.#inTurn(both, () => this.#recorded(grant, role, atMs, both));
+    return this.#inTurn(both, () => this.#recorded(grant, role, atMs, both, masks));
   }
 
-  async #recorded(grant: Grant, role: Role, atMs: number, signal: AbortSignal): Promise<Still> {
+  async #recorded(
+    grant: Grant,
+    role: Role,
+    atMs: number,
+    signal: AbortSignal,
+    masks: readonly Polygon[],
+  ): Promise<Still> {
     const { footage } = this.#o;
     const stream = streamId(grant.camera, role);
     const { files } = await footage.plan({ stream, fromMs: atMs, toMs: atMs + 1 });
@@ -103,15 +117,14 @@ export class Stills {
     });
     if (pieces[0] === undefined) throw noCoverage();
     const zeroMs = segment.startMs - firstShown(pieces[0].times) / TICKS_PER_MS;
-    return this.#decode(init, pieces, (atMs - zeroMs) * TICKS_PER_MS, zeroMs, signal);
+    return this.#decode({ init, pieces, zeroMs }, (atMs - zeroMs) * TICKS_PER_MS, signal, masks);
   }
 
   async #decode(
-    init: Uint8Array,
-    pieces: readonly Piece[],
+    { init, pieces, zeroMs }: Group,
     wanted: number | 'newest',
-    zeroMs: number,
     signal: AbortSignal,
+    masks: readonly Polygon[],
   ): Promise<Still> {
     const plan = planStill(
       pieces.map((piece) => piece.times),
@@ -120,7 +133,7 @@ export class Stills {
     if (plan === null) throw noCoverage();
     const fragments = pieces.slice(plan.first, plan.last + 1).map((piece) => piece.bytes);
     const { clock, processes } = this.#o;
-    const jpeg = await decodeStill({ init, fragments, pts: plan.pts }, { clock, processes, signal });
+    const jpeg = await decodeStill({ init, fragments, pts: plan.pts, masks }, { clock, processes, signal });
     return { jpeg, atMs: Math.round(zeroMs + plan.pts / TICKS_PER_MS) };
   }
 

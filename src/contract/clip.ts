@@ -18,6 +18,11 @@ export const manifest = z.object({
   covers: z.object({ from: utc, to: utc }),
   gaps: z.array(z.object({ from: utc, to: utc, reason: z.string() })),
   file: z.object({ name: z.string(), bytes: z.number().int(), sha256: sha256Hex }),
+  /**
+   * The file is not what was recorded but was made out of it: a picture, as JPEG. What follows then says of which footage,
+   * and an `offset` means nothing. `masked`: areas that the terms hide are painted over.
+   */
+  derived: z.object({ masked: z.boolean(), at: utc }).optional(),
   /** In file order: the init, then each segment's fragments verbatim. */
   init: z.object({ bytes: z.number().int(), sha256: sha256Hex }),
   segments: z.array(

@@ -148,8 +148,11 @@ async function liveLooks(ports: ExitPorts): Promise<Receipt['looks']> {
   }
 }
 
+/** What leaves a file is listed as delivered. */
+const FILES = ['clip', 'still'];
+
 function isOutsideLook(row: LinkedAuditRow): boolean {
-  return row.kind === 'access' && row.outcome === 'granted' && row.agency !== null && row.action !== 'clip';
+  return row.kind === 'access' && row.outcome === 'granted' && row.agency !== null && !FILES.includes(row.action);
 }
 
 function look(row: LinkedAuditRow): Receipt['looks'][number] {

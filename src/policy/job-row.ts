@@ -56,6 +56,8 @@ export function accessRequest(
     range: target.range,
     reason: job.reason,
     job: job.id,
+    // Whatever picture leaves by it is made with the masks painted over.
+    ...(job.name === 'still.request' ? { masksBurned: true } : {}),
   };
   return job.caseNo === null ? asked : { ...asked, case: job.caseNo };
 }

@@ -151,7 +151,8 @@ const WORDS: Record<Language, Words> = {
     list: (parts) => joined(parts, 'and'),
     never: 'the city sees nothing of this camera.',
     nothing: 'The city sees nothing. It may know that this site has cameras.',
-    masked: 'Masked areas never leave the box; because of them the original video is not shared.',
+    masked:
+      'Hidden areas never leave the box: they are painted over in single pictures, and because of them neither clips nor live pictures are shared.',
     atMost: (days) => `Recordings older than ${days} days are gone.`,
     toldAtOnce: 'You see every look, and every refused one, in your list at once.',
     toldLater: (minutes) => `You see every look in your list, at the latest ${minutes} minutes later.`,
@@ -179,7 +180,8 @@ const WORDS: Record<Language, Words> = {
     list: (parts) => joined(parts, 'y'),
     never: 'la ciudad no ve nada de esta cámara.',
     nothing: 'La ciudad no ve nada. Puede saber que este sitio tiene cámaras.',
-    masked: 'Las zonas ocultas nunca salen de la caja; por ellas no se comparte el video original.',
+    masked:
+      'Las zonas ocultas nunca salen de la caja: se tapan en las fotos, y por ellas no se comparten ni grabaciones ni imagen en vivo.',
     atMost: (days) => `Las grabaciones de más de ${days} días se borran.`,
     toldAtOnce: 'Usted ve cada consulta, también las rechazadas, en su lista al momento.',
     toldLater: (minutes) => `Usted ve cada consulta en su lista, a más tardar ${minutes} minutos después.`,

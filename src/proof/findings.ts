@@ -29,7 +29,8 @@ export type FindingCode =
   | 'NOT_ANCHORED'
   | 'GAP'
   | 'RECOVERED'
-  | 'CLOCK';
+  | 'CLOCK'
+  | 'DERIVED';
 
 /** `tampered`: not what the box signed. `unknown`: cannot be told. `note`: what a reader of the footage should know. */
 export interface Finding {

@@ -14,7 +14,8 @@ export async function verifyClip(input: VerifyInput): Promise<VerifyReport> {
   const opened = openManifest(input, findings);
   if (opened === undefined) return { verdict: verdictOf(findings), findings, keyId: null, manifest: null };
   const { manifest, keyId } = opened;
-  checkLayout(manifest, findings);
+  // What was made out of footage holds none of it.
+  if (manifest.derived === undefined) checkLayout(manifest, findings);
   await checkBytes(manifest, input, findings);
   checkRecords(manifest, findings);
   checkClaim(manifest, input.expect ?? {}, findings);
@@ -67,6 +68,15 @@ function checkClaim(manifest: Manifest, expect: NonNullable<VerifyInput['expect'
 }
 
 function noteContent(manifest: Manifest, findings: Finding[]): void {
+  if (manifest.derived !== undefined) {
+    const { at, masked } = manifest.derived;
+    const hidden = masked ? '; areas that the terms hide are painted over' : '';
+    findings.push({
+      code: 'DERIVED',
+      level: 'note',
+      message: `a picture of ${at} that the box made of footage${hidden}`,
+    });
+  }
   for (const gap of manifest.gaps) {
     findings.push({
       code: 'GAP',

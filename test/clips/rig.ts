@@ -19,6 +19,8 @@ import type { TableCalls } from '../../src/store/calls.js';
 import { link, memoryLedger } from '../uplinks/links.js';
 import { createUplinks, type Uplinks } from '../../src/uplinks/index.js';
 import { kept } from '../support/kept.js';
+import { systemProcesses } from '../../src/base/processes.js';
+import { Stills } from '../../src/clips/stills.js';
 
 export const clock = systemClock();
 
@@ -248,6 +250,13 @@ export function clipRoom(
     cameraName: () => 'North',
     clockOffsetMs: () => 0,
     policyVersion: () => 1,
+    masks: () => [],
+    stills: new Stills({
+      clock,
+      processes: systemProcesses(clock),
+      footage: parts.ring,
+      live: { subscribe: () => () => undefined },
+    }),
     table: parts.calls.clips,
     uplinks,
     anchors: { anchor: () => Promise.resolve(null) },

@@ -111,6 +111,8 @@ export class EvidenceBox {
       cameraName: () => 'Café, Haupttür',
       clockOffsetMs: () => 12,
       policyVersion: () => 3,
+      masks: () => [],
+      stills: { take: () => Promise.reject(new Error('no picture is asked for here')) },
       closeWaitMs: 0,
     };
   }

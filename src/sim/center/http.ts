@@ -198,7 +198,8 @@ async function video(c: Context, o: HttpOptions, id: string): Promise<Response> 
   if (clip?.state !== 'delivered') return c.notFound();
   const path = o.uploads.path(clip);
   const { size } = await stat(path);
-  const base = { 'Content-Type': 'video/mp4', 'Accept-Ranges': 'bytes', 'Cache-Control': 'private, max-age=3600' };
+  const type = clip.manifest.derived === undefined ? 'video/mp4' : 'image/jpeg';
+  const base = { 'Content-Type': type, 'Accept-Ranges': 'bytes', 'Cache-Control': 'private, max-age=3600' };
   const match = /^bytes=(\d*)-(\d*)$/.exec(c.req.header('range') ?? '');
   if (match === null || (match[1] === '' && match[2] === '')) {
     return c.body(web(path, 0, size - 1), 200, { ...base, 'Content-Length': String(size) });

@@ -36,6 +36,8 @@ export interface UploadsOptions {
 /** tus's own status for a checksum that does not fit (1.0, checksum extension). */
 const CHECKSUM_MISMATCH = 460;
 
+const FILE_END = /\.(mp4|jpg)$/;
+
 /** Receives clips: manifest first, then the file by tus; believes nothing but its own hash. See contract/upload. */
 export class Uploads {
   readonly tus: Server;
@@ -64,7 +66,8 @@ export class Uploads {
 
   /** Where the file of a delivered clip lies. */
   path(clip: ClipRecord): string {
-    return join(this.#o.dir, 'clips', clip.site, clip.box, `${clip.clip}.mp4`);
+    const end = clip.manifest.derived === undefined ? 'mp4' : 'jpg';
+    return join(this.#o.dir, 'clips', clip.site, clip.box, `${clip.clip}.${end}`);
   }
 
   /**
@@ -101,7 +104,7 @@ export class Uploads {
   keepAnchor(clipId: string, anchor: Anchor): void {
     const clip = this.#o.db.clip(clipId);
     if (clip?.state !== 'delivered') return;
-    writeFileAtomic(this.path(clip).replace(/\.mp4$/, '.anchor.json'), canonical(anchor));
+    writeFileAtomic(this.path(clip).replace(FILE_END, '.anchor.json'), canonical(anchor));
   }
 
   /** @throws BluelightError UNKNOWN_CLIP */
@@ -214,7 +217,7 @@ export class Uploads {
     await handle.close();
     await rename(from, to);
     await rm(`${from}.json`, { force: true });
-    const sidecar = await open(to.replace(/\.mp4$/, '.manifest.json'), 'w');
+    const sidecar = await open(to.replace(FILE_END, '.manifest.json'), 'w');
     await sidecar.writeFile(`${JSON.stringify(clip.envelope)}\n`);
     await sidecar.sync();
     await sidecar.close();

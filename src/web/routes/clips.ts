@@ -95,7 +95,10 @@ export const clipRoutes = [
     async handler(services, call, grants) {
       const clip = await services.ports.clips.open(grants.one(), clipParam(call), call);
       const file = { ...clip, etag: `"${clip.sha256}"` };
-      return rangedFile(services, call, grants.one(), file, { ...download(clip.name), 'content-type': 'video/mp4' });
+      return rangedFile(services, call, grants.one(), file, {
+        ...download(clip.name),
+        'content-type': clip.name.endsWith('.jpg') ? 'image/jpeg' : 'video/mp4',
+      });
     },
   }),
 ];

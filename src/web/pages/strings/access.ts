@@ -84,6 +84,7 @@ export const accessWords = {
       authority: 'Who decides',
       terms: 'Terms',
     } as Record<string, string>,
+    areas: (n: number) => (n === 0 ? 'none' : plural(n, 'area', 'areas')),
     gives: { more: 'They see more', less: 'They see less', open: 'Read carefully' } as Record<string, string>,
     passphrase: 'Your passphrase',
     passphraseHint: 'It signs the terms. Nobody else can.',

@@ -7,6 +7,7 @@ import { field } from '../parts.js';
 import { t } from '../strings.js';
 import { nothingOf, type DraftLine } from '../terms-draft.js';
 import { hoursForm } from './hours.js';
+import { masksForm } from './masks.js';
 
 const MODES: AccessMode[] = ['registry', 'ask', 'emergency', 'clips', 'live'];
 
@@ -60,6 +61,14 @@ function choices(camera: Camera, terms: CameraTerms): Choices {
     maxlength: 5,
     value: terms.retentionMaxDays === null ? '' : terms.retentionMaxDays,
   });
+  const hidden = h('details', { class: 'hide' }, h('summary', {}, t.choose.hide(terms.masks.length)));
+  const masks = { form: terms.masks.length > 0 ? masksForm(camera, terms.masks) : null };
+  // The picture is asked for when somebody wants to draw on it.
+  const showMasks = (): void => {
+    masks.form ??= masksForm(camera, []);
+    if (!masks.form.element.isConnected) hidden.append(masks.form.element);
+  };
+  hidden.addEventListener('toggle', showMasks);
   const gives = h('div', { class: 'stack' }, hours.element, tick(stills, t.choose.stills), tick(sightings, t.choose.sightings)); // prettier-ignore
   const unasked = tick(autoClips, t.choose.autoClips);
   gives.append(unasked);
@@ -84,7 +93,7 @@ function choices(camera: Camera, terms: CameraTerms): Choices {
   );
   show();
   return {
-    element: h('div', { class: 'stack' }, group, details),
+    element: h('div', { class: 'stack' }, group, details, hidden),
     read() {
       const read = hours.read();
       const days = retention.value.trim();
@@ -100,7 +109,7 @@ function choices(camera: Camera, terms: CameraTerms): Choices {
       }
       const mode = chosen();
       const line = nothingOf(camera.id);
-      const kept = { retentionMaxDays: days === '' ? null : Number(days), masks: terms.masks };
+      const kept = { retentionMaxDays: days === '' ? null : Number(days), masks: masks.form?.read() ?? [] };
       if (mode === 'registry') return [{ ...line, ...kept }];
       return [
         {

@@ -89,8 +89,9 @@ function row(hours: WeeklyHours, drop: () => void): Row {
       const chosen = days.filter(({ box }) => box.checked).map(({ day }) => day);
       if (chosen.length === 0) return wrong(days[0]!.box, t.choose.wrong.days);
       if (from.value === '' || to.value === '') return wrong(from.value === '' ? from : to, t.choose.wrong.time);
-      if (from.value === to.value) return wrong(to, t.choose.wrong.same);
-      return { days: chosen, from: from.value, to: to.value };
+      const end = to.value === '00:00' && hours.to === '24:00' ? hours.to : to.value;
+      if (from.value === end) return wrong(to, t.choose.wrong.same);
+      return { days: chosen, from: from.value, to: end };
     },
   };
 }

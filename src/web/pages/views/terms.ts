@@ -96,6 +96,12 @@ function card(page: AccessPage, proposal: Proposal): HTMLElement {
   );
 }
 
+/** Corners say nothing to anybody: how many areas, as the box counts them. */
+function areas(text: unknown): string {
+  const read: unknown = JSON.parse(String(text));
+  return t.proposal.areas(Array.isArray(read) ? read.length : 0);
+}
+
 /** What terms would change, and whether the city sees more or less by it. */
 export function changesList(store: Store, changes: Preview['changes']): HTMLElement {
   if (changes.length === 0) return h('p', { class: 'muted' }, t.proposal.nothing);
@@ -107,12 +113,13 @@ export function changesList(store: Store, changes: Preview['changes']): HTMLElem
   const lines = changes.map((change) => {
     const gives = String(change['gives']);
     const field = t.proposal.field[String(change['field'])] ?? String(change['field']);
+    const say = change['field'] === 'masks' ? areas : value;
     return h(
       'li',
       {},
       h('strong', {}, name(change['camera'])),
       badge(gives === 'less' ? 'good' : 'warn', t.proposal.gives[gives] ?? gives),
-      h('span', { class: 'change' }, `${field}: `, h('del', {}, value(change['before'])), ' → ', h('ins', {}, value(change['after']))), // prettier-ignore
+      h('span', { class: 'change' }, `${field}: `, h('del', {}, say(change['before'])), ' → ', h('ins', {}, say(change['after']))), // prettier-ignore
     );
   });
   return h('ul', { class: 'terms' }, ...lines);
