@@ -86,6 +86,10 @@ function decideLocal(
 ): Decision {
   const shut = request.sends === true ? closed(state, now) : null;
   if (shut !== null) return shut;
+  // Whoever sends it: hidden areas do not leave the box.
+  if (request.sends === true && termsOf(policy, request.camera).some((terms) => isMasked(terms, request))) {
+    return no('POLICY_DENIED', MASKED);
+  }
   if (role === 'owner') return yes('it is the own footage of the owner');
   const looking = LOOKING.includes(request.kind);
   if (role === 'viewer') {
@@ -148,14 +152,19 @@ function decideTerms(
   return decideMode(terms, state, request, now);
 }
 
+const MASKED = 'this camera has privacy masks and is not shared as original';
+
+/** Pictures of a camera with hidden areas, which are not painted over in them. */
+function isMasked(terms: CameraTerms, request: AccessRequest): boolean {
+  const pictures = !['timeline', 'motion', 'sighting'].includes(request.kind);
+  return pictures && terms.masks.length > 0 && request.masksBurned !== true;
+}
+
 /** Why this line of the terms never gives this, whatever the mode and the hour; null: it may. */
 function notShared(terms: CameraTerms, request: AccessRequest, now: number): string | null {
   if (request.kind === 'still' && !terms.stills) return 'stills of this camera are not shared';
   if (request.kind === 'sighting' && !terms.sightings) return 'sightings of this camera are not shared';
-  const pictures = !['timeline', 'motion', 'sighting'].includes(request.kind);
-  if (pictures && terms.masks.length > 0 && request.masksBurned !== true) {
-    return 'this camera has privacy masks and is not shared as original';
-  }
+  if (isMasked(terms, request)) return MASKED;
   const oldest = terms.retentionMaxDays === null ? -Infinity : now - terms.retentionMaxDays * DAY_MS;
   if (!standing(request, now) && request.range.fromMs < oldest) return 'older than the terms let recordings become';
   if (request.party.kind === 'agent' && request.kind === 'clip' && !terms.autoClips) {

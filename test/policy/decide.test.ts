@@ -172,6 +172,12 @@ describe('what a line of the terms holds back', () => {
       expect(code(document, sharing, ask(operator, kind, 'mqtt', { masksBurned: true }), NOW)).toBe('ok');
     }
     expect(code(document, sharing, ask(operator, 'timeline', 'mqtt'), NOW)).toBe('ok');
+    // Nor when somebody at the box sends it to the center, be it the owner; what he takes for himself is his.
+    for (const role of ['owner', 'technician'] as const) {
+      const sent = ask(local(role), 'clip', 'page', { sends: true });
+      expect(code(document, sharing, sent, NOW)).toBe('POLICY_DENIED');
+    }
+    expect(code(document, sharing, ask(local('owner'), 'clip', 'page'), NOW)).toBe('ok');
   });
 
   test('what is older than the maximum is not given, even where it still lies on the disk', () => {
