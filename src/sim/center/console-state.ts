@@ -80,4 +80,6 @@ export interface ClipView {
   gaps: number;
   requester: string;
   reason: string;
+  /** A single picture, and whether areas are hidden in it; null: it is footage as it was recorded. */
+  picture: { masked: boolean } | null;
 }

@@ -100,6 +100,7 @@ export function clipView(clip: ClipRecord, box: BoxRecord | undefined): ClipView
     gaps: manifest.gaps.length,
     requester: manifest.requester,
     reason: manifest.reason,
+    picture: manifest.derived === undefined ? null : { masked: manifest.derived.masked },
   };
 }
 

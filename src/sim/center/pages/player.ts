@@ -15,9 +15,14 @@ export class Player {
   open(clip: ClipView, play = true): void {
     this.#clip = clip;
     byId('player').hidden = false;
-    byId<HTMLVideoElement>('video').src = `/clips/${clip.clip}/video.mp4`;
-    byId<HTMLAnchorElement>('download').href = `/clips/${clip.clip}/video.mp4`;
-    byId<HTMLAnchorElement>('download').download = `${clip.clip}.mp4`;
+    const file = `/clips/${clip.clip}/video.mp4`;
+    const still = clip.picture !== null;
+    byId('video').hidden = still;
+    byId('picture').hidden = !still;
+    if (still) byId<HTMLImageElement>('picture').src = file;
+    else byId<HTMLVideoElement>('video').src = file;
+    byId<HTMLAnchorElement>('download').href = file;
+    byId<HTMLAnchorElement>('download').download = `${clip.clip}.${still ? 'jpg' : 'mp4'}`;
     byId<HTMLAnchorElement>('manifest').href = `/clips/${clip.clip}/manifest.json`;
     byId<HTMLAnchorElement>('manifest').download = `${clip.clip}.manifest.json`;
     byId('player-title').textContent = `${clip.cameraName}, ${time(clip.from)}`;
@@ -26,6 +31,7 @@ export class Player {
       ['Size', bytes(clip.bytes)],
       ['SHA-256', clip.sha256],
       ['Manifest', clip.signature === 'valid' ? 'signed by this box' : `not valid: ${clip.detail}`],
+      ['Made of footage', madeOf(clip)],
       ['Gaps', clip.gaps === 0 ? 'none' : String(clip.gaps)],
       ['Asked by', `${clip.requester}: ${clip.reason}`],
     ]);
@@ -33,7 +39,7 @@ export class Player {
     // `hidden` needs the API of the secure context; on plain HTTP from elsewhere there is none.
     byId('check').hidden = !('crypto' in globalThis) || globalThis.crypto.subtle === undefined;
     this.#mark();
-    if (!play) return;
+    if (!play || still) return;
     byId('player').scrollIntoView({ block: 'nearest', behavior: 'smooth' });
     byId<HTMLVideoElement>('video')
       .play()
@@ -73,4 +79,10 @@ export class Player {
   #say(text: string): void {
     byId('check-result').textContent = text;
   }
+}
+
+/** Null: it is the footage itself. */
+function madeOf({ picture }: ClipView): string | null {
+  if (picture === null) return null;
+  return picture.masked ? 'hidden areas painted over' : 'nothing hidden';
 }

@@ -88,7 +88,12 @@ function body(data: FormData): object {
     site,
     box: boxName,
     name: verb,
-    args: verb === 'clip.request' ? { cameras: ids, ...range, renditions: [rendition] } : { cameras: ids, ...range },
+    args:
+      verb === 'still.request'
+        ? { camera: ids[0], at: range.from }
+        : verb === 'clip.request'
+          ? { cameras: ids, ...range, renditions: [rendition] }
+          : { cameras: ids, ...range },
     operator: name,
     agency,
     reason: data.get('reason'),
