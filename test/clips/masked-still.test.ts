@@ -48,23 +48,24 @@ test('a masked still is black where it is hidden and the same picture where it i
   // An upload that was interrupted goes on with the same bytes.
   expect(Buffer.from(again.jpeg).equals(masked.jpeg)).toBe(true);
   const [before, after] = [luma(open.jpeg, SIZE)[0]!, luma(masked.jpeg, SIZE)[0]!];
-  let [hidden, shown, wasBright] = [0, 0, 0];
+  let [hidden, shown, wasBright, wrong] = [0, 0, 0, 0];
   for (let y = 0; y < SIZE.height; y++) {
     for (let x = 0; x < SIZE.width; x++) {
       const at = y * SIZE.width + x;
       const deep = depth(x + 0.5, y + 0.5);
       // A block of a JPEG (8 pixels, 16 with its colours) that holds an edge rings.
       if (deep > 23) {
-        expect(after[at]).toBe(0);
+        if (after[at] !== 0) wrong++;
         hidden++;
         if (before[at]! > 60) wasBright++;
-      } else if (deep > 0) expect(after[at]).toBeLessThan(60);
+      } else if (deep > 0) wrong += Number(after[at]! >= 60);
       else if (deep < -23) {
-        expect(Math.abs(after[at]! - before[at]!)).toBeLessThan(40);
+        wrong += Number(Math.abs(after[at]! - before[at]!) >= 40);
         shown++;
       }
     }
   }
+  expect(wrong).toBe(0);
   // There was something to hide, and something to show.
   expect(wasBright / hidden).toBeGreaterThan(0.5);
   expect(shown).toBeGreaterThan(10_000);
