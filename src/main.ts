@@ -14,6 +14,7 @@ import { StateWatch } from './health/state-watch.js';
 import { assembleStatus, type BoxReading } from './health/status.js';
 import { Holds } from './holds.js';
 import { Enrolment } from './enrolment.js';
+import { Farewell } from './farewell.js';
 import { Ledger } from './ledger.js';
 import { MotionFlow } from './motion-flow.js';
 import { Owner } from './identity/owner.js';
@@ -207,6 +208,8 @@ async function compose(base: Base): Promise<Agent> {
     onEvent: (event) => events.tell({ type: 'motion', data: event }),
   });
   closing.add('the way out', () => outside.stop('shutdown'));
+  const farewell = new Farewell({ ...state, clock, log, redactor, gate, outside });
+  closing.add('the farewell', () => farewell.stop());
   const owner = ownerDesk({
     ...state,
     clock,
@@ -218,6 +221,7 @@ async function compose(base: Base): Promise<Agent> {
     cameraNames: () => store.cameras.names(),
     ring: recording.ring,
     onAnswer: (approval) => commands.answered(approval),
+    onLeft: () => farewell.left(),
     endJobs: () => commands.endAll('NOT_ENROLLED', 'the owner left the program'),
   });
   closing.add('the owner', () => owner.asks.close());
@@ -230,6 +234,7 @@ async function compose(base: Base): Promise<Agent> {
   commands.start();
   await enrolment.start((reason, by) => owner.letGo(reason, by));
   closing.add('the claim', () => enrolment.stop());
+  farewell.start();
   closing.add('motion', () => motion.stop());
   await motion.start();
   const checkpoints = new Checkpoints({

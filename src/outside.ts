@@ -140,9 +140,9 @@ export class Outside {
     return (await this.#parts?.center?.leave()) ?? true;
   }
 
-  /** Forgets the center: the box is nobody's again. */
-  async endClaim(why: string): Promise<void> {
-    await this.#o.claims.end(why);
+  /** Forgets the center: the box is nobody's again. @param cleared its broker keeps nothing of the box */
+  async endClaim(why: string, cleared: boolean): Promise<void> {
+    await this.#o.claims.end(why, cleared);
     await this.reopen();
   }
 

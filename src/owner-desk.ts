@@ -31,6 +31,8 @@ export interface OwnerDeskOptions {
   cameraNames: () => Promise<Record<string, string>>;
   /** A request of the city was answered, or nobody did in time. */
   onAnswer: (approval: Approval) => Promise<void>;
+  /** The box belongs to no center any more. */
+  onLeft: () => void;
   /** Ends every command of the center. */
   endJobs: () => Promise<void>;
   log: Log;
@@ -80,7 +82,10 @@ export function ownerDesk(o: OwnerDeskOptions): OwnerDesk {
       await o.endJobs();
       await asks.expire(true);
     },
-    endClaim: (why) => outside.endClaim(why),
+    async endClaim(why, cleared) {
+      await outside.endClaim(why, cleared);
+      o.onLeft();
+    },
     eraseRecordings: () => eraseRecordings(o),
   };
 

@@ -22,6 +22,8 @@ export interface SessionOptions {
   sessionExpiryS: number;
   willDelayS: number;
   will: { topic: string; payload: string };
+  /** What the broker kept for us is forgotten, commands included. */
+  clean?: boolean;
   dial: Dial;
   onMessage: (topic: string, payload: Buffer) => void;
   /** Gives up a connection that is not there yet. */
@@ -71,7 +73,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     password: options.password,
     protocolVersion: 5,
     protocolId: 'MQTT',
-    clean: false,
+    clean: options.clean ?? false,
     keepalive: options.keepaliveS,
     reconnectPeriod: 0,
     connectTimeout: 10_000,

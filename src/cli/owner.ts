@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import { parseDuration } from '../base/units.js';
 import type { z } from 'zod';
-import type { approvalsBody, IssuedReceiptBody } from '../contract/owner.js';
+import type { approvalsBody, IssuedReceiptBody, receiptsBody } from '../contract/owner.js';
 import { toUtc } from '../contract/primitives.js';
 import type { PreviewRow } from '../policy/preview.js';
 import { action, EXIT, type Context } from './context.js';
@@ -62,6 +62,21 @@ export function addOwnerCommands(program: Command, policy: Command): void {
       action(async (context, options: { reason: string; passphraseStdin?: boolean }) => {
         const passphrase = await passphraseOf(options);
         printReceipt(context, await context.agent().post('/resume', { reason: options.reason, passphrase }));
+      }),
+    );
+  program
+    .command('receipts [id]')
+    .description('what this box stated to its owner: consent, pauses, leaving, and what was added to that later')
+    .action(
+      action(async (context, id: string | undefined) => {
+        if (id !== undefined) {
+          const envelope = await context.agent().get<object>(`/receipts/${encodeURIComponent(id)}`);
+          context.show(envelope, () => line(JSON.stringify(envelope, null, 2)));
+          return;
+        }
+        const { receipts } = await context.agent().get<z.infer<typeof receiptsBody>>('/receipts');
+        const rows = receipts.map(({ madeMs, ...one }) => ({ at: toUtc(madeMs), ...one }));
+        context.show(rows, () => context.table(rows));
       }),
     );
   program

@@ -21,8 +21,10 @@ export const delivered = z.strictObject({
 /** What the box gives the owner in its own name, signed with its key: `openssl` alone verifies it. */
 export const receipt = z.strictObject({
   type: z.literal('bluelight/receipt/v1'),
-  kind: z.enum(['consent', 'pause', 'resume', 'exit']),
+  kind: z.enum(['consent', 'pause', 'resume', 'exit', 'addendum']),
   id: ulidText,
+  /** The receipt that this one adds to. */
+  adds: ulidText.optional(),
   site: z.string(),
   box: z.string(),
   key: publicKeyText,

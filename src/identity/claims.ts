@@ -90,11 +90,14 @@ export class Claims {
     await this.#tables.claims.activate({ id, atMs: this.#clock.now() });
   }
 
-  /** Ends the membership and forgets the keys of the center. */
-  async end(why: string): Promise<void> {
+  /**
+   * Ends the membership and forgets the keys of the center.
+   * @param cleared false: its broker still shows something of the box, and the login is kept to take that back
+   */
+  async end(why: string, cleared = true): Promise<void> {
     const claim = await this.#tables.claims.current();
     const atMs = this.#clock.now();
-    if (claim !== null) await this.#tables.claims.end({ id: claim.id, atMs, why });
+    if (claim !== null) await this.#tables.claims.end({ id: claim.id, atMs, why, cleared });
   }
 
   #entry(file: ClaimFile) {

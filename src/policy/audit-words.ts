@@ -79,6 +79,7 @@ const EVENTS: Record<string, Sentence> = {
       ? `${by} no longer lets the technician see pictures`
       : `${by} lets the technician see pictures ${until(row, when)}`,
   'policy.enrolment.active': (row, by) => `${by} consented: ${row.reason}`,
+  'policy.exit.cleared': (row) => row.reason ?? '',
   'policy.enrolment.ended': (row, by) => `${by} ended the sharing with the city for good${because(row)}`,
   'policy.ask': (row, by, camera) =>
     `${by} asks for ${WHAT[textOf(row, 'kind') ?? ''] ?? 'a look'} of ${camera} and waits for the owner's answer. Reason given: ${row.reason}${caseWords(row)}`,

@@ -22,8 +22,8 @@ export interface ExitPorts extends ReceiptPorts {
    * must not wait for a network. False: the broker was not reached, and keeps the last known state.
    */
   leaveCenter(): Promise<boolean>;
-  /** Forgets the center's key and the claim. */
-  endClaim(why: string): Promise<void>;
+  /** Forgets the center's key and the claim; what its broker keeps is taken back later if it was not `cleared`. */
+  endClaim(why: string, cleared: boolean): Promise<void>;
   /** Erases all recordings of the box. `erasing`: nothing of them is found any more, the space is still being freed. */
   eraseRecordings(): Promise<'erased' | 'erasing'>;
 }
@@ -75,7 +75,7 @@ export async function optOut(
   await gate.reload();
   await ports.endJobs();
   const cleared = choice.ended === 'owner-lost' || (await ports.leaveCenter());
-  if (choice.ended !== 'owner-lost') await ports.endClaim(choice.ended ?? 'opt-out');
+  if (choice.ended !== 'owner-lost') await ports.endClaim(choice.ended ?? 'opt-out', cleared);
   await tables.operators.replace({ atMs: clock.now(), operators: [] });
   // The receipt is given whatever the disk does: it says what is.
   const remains =
@@ -89,6 +89,26 @@ export async function optOut(
     delivered: await deliveredClips(ports, center),
     looks: await liveLooks(ports),
     words: exitWords(choice.ended ?? 'opt-out', remains, cleared),
+  });
+}
+
+/** The center's broker was reached at last: it keeps nothing of this box any more. */
+export async function addToExit(
+  ports: ReceiptPorts,
+  left: { site: string; box: string; center: string; sinceMs: number },
+): Promise<IssuedReceipt> {
+  const exit = (await ports.tables.receipts.list()).find(({ kind }) => kind === 'exit');
+  return issueReceipt(ports, {
+    kind: 'addendum',
+    by: 'agent',
+    policy: null,
+    site: left.site,
+    box: left.box,
+    ...(exit === undefined ? {} : { adds: exit.id }),
+    words: [
+      `Nothing of this box is kept at the broker of ${left.center} any more. It could not be reached when the box left, on ${toUtc(left.sinceMs)}.`,
+      'The login for it was kept sealed to take that back and for nothing else, and is erased now.',
+    ],
   });
 }
 
@@ -118,7 +138,9 @@ function exitWords(ended: keyof typeof ENDED, remains: string, cleared: boolean)
 function brokerWords(cleared: boolean): string {
   return cleared
     ? "Nothing of this box is kept at the center's broker."
-    : "The center's broker could not be reached; what it keeps of this box is the last known state, without pictures.";
+    : "Pending: the center's broker still shows the last known state of this box, without pictures; it could not be " +
+        'reached. The login for it is kept sealed to take that back and for nothing else, then it is erased, and an ' +
+        'addendum to this receipt says so.';
 }
 
 async function deliveredClips(ports: ExitPorts, center: string | null): Promise<Receipt['delivered']> {

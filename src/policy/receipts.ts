@@ -24,7 +24,8 @@ export interface IssuedReceipt {
 /** Makes, signs and keeps a receipt. */
 export async function issueReceipt(
   ports: ReceiptPorts,
-  said: Pick<Receipt, 'kind' | 'by' | 'policy' | 'words'> & Partial<Pick<Receipt, 'delivered' | 'looks'>>,
+  said: Pick<Receipt, 'kind' | 'by' | 'policy' | 'words'> &
+    Partial<Pick<Receipt, 'delivered' | 'looks' | 'adds' | 'site' | 'box'>>,
 ): Promise<IssuedReceipt> {
   const now = ports.clock.now();
   const signer = ports.signer();

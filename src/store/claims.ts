@@ -32,6 +32,24 @@ interface Row extends Omit<Claim, 'center'> {
   center: string;
 }
 
+/** What the broker of an ended claim still shows of the box, and the login that is kept to take it back. */
+export interface Farewell {
+  /** Of the claim. */
+  id: string;
+  site: string;
+  box: string;
+  center: Claim['center'];
+  /** For the broker; null: it has none. */
+  password: string | null;
+  sinceMs: number;
+}
+
+const FAREWELL = 'claim.farewell';
+interface StoredFarewell extends Omit<Farewell, 'password'> {
+  /** base64 */
+  sealed: string | null;
+}
+
 const WAITING = 'claim.waiting';
 /** Where the center took the secret. */
 const ADDRESS = 'claim.address';
@@ -75,6 +93,7 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) 
   };
   const add = (entry: NewClaim): Claim => {
     insert(sql, seal, entry);
+    oweNoMore(entry.file);
     keys.install({
       kid: entry.file.center.key,
       role: 'center',
@@ -93,16 +112,30 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) 
     }
     return current()!;
   };
-  const end = (entry: { id: string; atMs: number; why: string }): void => {
+  const password = (id: string): Buffer | null =>
+    sql.one<{ sealed: Buffer | null }>('select sealed_password as sealed from claims where id = :id', { id })?.sealed ??
+    null;
+  const owe = ({ id, atMs }: { id: string; atMs: number }): void => {
+    const { site, box, center } = current()!;
+    const value: StoredFarewell = { id, site, box, center, sealed: password(id)?.toString('base64') ?? null, sinceMs: atMs }; // prettier-ignore
+    kv.put({ key: FAREWELL, value });
+  };
+  /** Claimed anew by the same center: what it shows is of the new claim from now on. */
+  const oweNoMore = (file: ClaimFile): void => {
+    const left = kv.get(FAREWELL) as StoredFarewell | null;
+    const same = left?.site === file.site && left.box === file.box && left.center.broker === file.center.broker;
+    if (same) kv.remove(FAREWELL);
+  };
+  const end = ({ id, atMs, why }: { id: string; atMs: number; why: string }): void => {
     sql.run(
       `update claims set state = 'ended', ended_ms = :atMs, ended_why = :why, sealed_password = null
        where id = :id and state <> 'ended'`,
-      entry,
+      { id, atMs, why },
     );
     kv.remove(ADDRESS);
     for (const role of ['center', 'city'] as const) {
       const key = keys.current(role);
-      if (key !== null) keys.revoke({ kid: key.kid, atMs: entry.atMs });
+      if (key !== null) keys.revoke({ kid: key.kid, atMs });
     }
   };
   return {
@@ -114,10 +147,8 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) 
     address: (): string | null => kv.get(ADDRESS) as string | null,
     /** Password for the broker of this claim; null: it has none. */
     password(id: string): string | null {
-      const row = sql.one<{ sealed: Buffer | null }>('select sealed_password as sealed from claims where id = :id', {
-        id,
-      });
-      return row?.sealed ? seal.open(`claims/${id}`, row.sealed) : null;
+      const sealed = password(id);
+      return sealed === null ? null : seal.open(`claims/${id}`, sealed);
     },
     /**
      * Binds the box and takes the keys of the center, both or neither. The same file again gives the claim that it
@@ -181,12 +212,30 @@ export function claimsTable(sql: Sql, seal: Seal, keys: KeysTable, kv: KvTable) 
     activate(entry: { id: string; atMs: number }): void {
       sql.run(`update claims set state = 'active', activated_ms = :atMs where id = :id and state = 'pending'`, entry);
     },
-    /** Ends the claim, forgets the password and revokes the keys that came with it. */
-    end(entry: { id: string; atMs: number; why: string }): void {
+    /**
+     * Ends the claim, forgets the password and revokes the keys that came with it.
+     * @param cleared false: its broker was not reached; the password is kept sealed until `farewellDone`
+     */
+    end({ cleared, ...entry }: { id: string; atMs: number; why: string; cleared: boolean }): void {
       sql.transaction(() => {
         kv.remove(WAITING);
+        if (!cleared) owe(entry);
         end(entry);
       });
+    },
+    /** What is still to be taken back from a broker; null: nothing. */
+    farewell(): Farewell | null {
+      const left = kv.get(FAREWELL) as StoredFarewell | null;
+      if (left === null) return null;
+      const { sealed, ...more } = left;
+      return {
+        ...more,
+        password: sealed === null ? null : seal.open(`claims/${left.id}`, Buffer.from(sealed, 'base64')),
+      };
+    },
+    /** It was taken back: the login is erased. */
+    farewellDone(): void {
+      kv.remove(FAREWELL);
     },
   };
 }

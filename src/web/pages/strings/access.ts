@@ -195,7 +195,13 @@ export const accessWords = {
     looks: (n: number) =>
       n === 0 ? 'Nobody outside ever looked live.' : `${plural(n, 'look', 'looks')} that left no file.`,
     receipts: 'Your receipts',
-    kind: { consent: 'Consent', pause: 'Pause', resume: 'Resumed', exit: 'Left the program' } as Record<string, string>,
+    kind: {
+      consent: 'Consent',
+      pause: 'Pause',
+      resume: 'Resumed',
+      exit: 'Left the program',
+      addendum: 'Added to it later',
+    } as Record<string, string>,
     save: 'Save',
     saveReceipt: 'Save the signed receipt',
     signed: 'It is signed by this box. Anybody can check it, without the box and without the city.',
