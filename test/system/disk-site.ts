@@ -15,15 +15,27 @@ import { mosquitto } from '../center/mosquitto.js';
 import { LoopDisk } from '../ring/support/loop-disk.js';
 import { openSite, type TestSite } from './site.js';
 
-/** Runs in the main thread of the agent: how late its loop and its name look-ups are, worst of each half second. */
+/**
+ * Runs in the main thread of the agent: how late its loop and its name look-ups are, worst of each half second. For the
+ * loop without the time in which the thread was ready and the kernel gave the processor to somebody else (second figure
+ * of schedstat, ns; Linux, Documentation/scheduler/sched-stats.rst): that says something of the machine.
+ */
 const PROBE = `
 import { isMainThread } from 'node:worker_threads';
 import { lookup } from 'node:dns';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 if (isMainThread) {
+  const queued = () => Number(readFileSync('/proc/self/task/' + process.pid + '/schedstat', 'utf8').split(' ')[1]) / 1e6;
   let worst = { loop: 0, dns: 0 };
   let last = performance.now();
-  setInterval(() => { const now = performance.now(); worst.loop = Math.max(worst.loop, now - last - 20); last = now; }, 20).unref();
+  let waited = queued();
+  setInterval(() => {
+    const now = performance.now();
+    const wait = queued();
+    worst.loop = Math.max(worst.loop, now - last - 20 - (wait - waited));
+    last = now;
+    waited = wait;
+  }, 20).unref();
   const ask = () => {
     const asked = performance.now();
     const told = setInterval(() => (worst.dns = Math.max(worst.dns, performance.now() - asked)), 100).unref();
@@ -70,6 +82,8 @@ export class DiskSite implements AsyncDisposable {
     this.#work = work;
     this.disk = new LoopDisk(work, 192);
     this.disk.mount();
+    // A run that was broken off may have left this loop device throttled.
+    this.throttle(0);
   }
 
   static async open(address: string, recording: Record<string, unknown>): Promise<DiskSite> {

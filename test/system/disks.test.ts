@@ -14,8 +14,10 @@ import type { RingCheckReport } from '../../src/contract/ring.js';
 import { DiskSite } from './disk-site.js';
 import { segmentFiles } from './site.js';
 
-/** The figure is 200 ms; on a machine that others use as well an answer may take longer, but never as long as a fault. */
-const MOST_LATE_MS = 1_500;
+/** What the main thread itself may be late. */
+const MOST_LATE_MS = 200;
+/** What is heard of it outside also waits for whoever asks, on a machine that others use; never as long as a fault. */
+const MOST_HEARD_LATE_MS = 1_500;
 const ALARM_MS = 10_000;
 const RESUME_MS = 5_000;
 
@@ -51,7 +53,9 @@ async function suffer(
   expect(alarmMs, `${name}: the center heard of it`).toBeLessThanOrEqual(ALARM_MS);
   expect(status, `${name}: recording again\n${site.log.slice(-3_000)}`).toBeDefined();
   expect(resumedMs, `${name}: recording again`).toBeLessThanOrEqual(RESUME_MS);
-  for (const [what, late] of Object.entries(answers)) expect(late, `${name}: ${what}`).toBeLessThan(MOST_LATE_MS);
+  const { loop, ...heard } = answers;
+  expect(loop, `${name}: the main thread`).toBeLessThan(MOST_LATE_MS);
+  for (const [what, late] of Object.entries(heard)) expect(late, `${name}: ${what}`).toBeLessThan(MOST_HEARD_LATE_MS);
   const diskProblems = async (): Promise<string[]> =>
     (await site.status()).problems.map((problem) => problem.code).filter((code) => /DISK/.test(code));
   await until(async () => ((await diskProblems()).length === 0 ? true : undefined), 10_000);
