@@ -1,6 +1,8 @@
 import type { AccessRequest, PolicyDocument } from '../../src/contract/policy.js';
 import type { PolicyState } from '../../src/policy/state.js';
 
+const PICTURES = ['clip', 'still', 'live', 'playback', 'export'];
+
 /**
  * The rules of the gate once more, as a person would check them with a calendar and the wall clock of the site:
  * slowly, minute by minute, sharing no code with the gate. True: may be seen.
@@ -16,7 +18,11 @@ export function mayBeSeen(
   if (party.kind === 'local') {
     if (!['page', 'socket', 'http'].includes(ask.door)) return false;
     const pause = state.pausedNow || state.pauses.some((p) => now >= p.fromMs && now < p.toMs);
-    if (ask.sends === true && (pause || state.enrolment !== 'active')) return false;
+    if (ask.sends === true) {
+      if (pause || state.enrolment !== 'active' || !state.clockTrusted) return false;
+      const hidden = document?.cameras.some((line) => line.camera === ask.camera && line.masks.length > 0) ?? false;
+      if (hidden && PICTURES.includes(kind) && ask.masksBurned !== true) return false;
+    }
     if (party.role === 'owner') return true;
     if (party.role === 'viewer') return !taking;
     if (document === null || pause) return false;
@@ -36,8 +42,7 @@ export function mayBeSeen(
     if (kind === 'still' && !line.stills) return false;
     if (kind === 'sighting' && !line.sightings) return false;
     if (party.kind === 'agent' && kind === 'clip' && !line.autoClips) return false;
-    const pictures = ['clip', 'still', 'live', 'playback', 'export'].includes(kind);
-    if (pictures && line.masks.length > 0 && ask.masksBurned !== true) return false;
+    if (PICTURES.includes(kind) && line.masks.length > 0 && ask.masksBurned !== true) return false;
     const days = line.retentionMaxDays;
     if (!onward && days !== null && ask.range.fromMs < now - days * 86_400_000) return false;
     if (!moments.every((ms) => wallClockWithin(line.hours, document.timeZone, ms))) return false;

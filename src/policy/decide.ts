@@ -114,7 +114,6 @@ function decideOutside(
   const shut = closed(state, now);
   if (shut !== null) return shut;
   if (policy === null) return no('POLICY_DENIED', 'no terms are in force');
-  if (!state.clockTrusted) return no('POLICY_DENIED', 'the clock is not trusted, so hours cannot be told');
   if (request.party.kind === 'agent' && !UNASKED.includes(request.kind)) {
     return no('POLICY_DENIED', `nothing of this kind (${request.kind}) is sent unasked`);
   }
@@ -128,7 +127,8 @@ function decideOutside(
 /** Nothing leaves for the city at all; null: it may, if the terms say so. */
 function closed(state: PolicyState, now: number): Decision | null {
   if (state.enrolment !== 'active') return no('NOT_ENROLLED', 'this site shares nothing');
-  return paused(state, now) ? no('PAUSED_BY_OWNER', 'the owner has paused sharing') : null;
+  if (paused(state, now)) return no('PAUSED_BY_OWNER', 'the owner has paused sharing');
+  return state.clockTrusted ? null : no('POLICY_DENIED', 'the clock is not trusted, so hours and ends cannot be told');
 }
 
 function paused(state: PolicyState, now: number): boolean {

@@ -69,7 +69,7 @@ test('a clock that was never right: nothing is shared by any door, recording goe
   const refused = made.db.tables.audit.list({ limit: 50, kind: 'access', outcome: 'refused' });
   expect(refused).toHaveLength(6);
   for (const row of refused)
-    expect(row.detail).toMatchObject({ why: 'the clock is not trusted, so hours cannot be told' });
+    expect(row.detail).toMatchObject({ why: 'the clock is not trusted, so hours and ends cannot be told' });
   made.rig.trust = 'ntp';
   expect(await made.ways()).toEqual(GIVEN);
 });

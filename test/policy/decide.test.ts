@@ -69,6 +69,9 @@ describe('the default is no', () => {
       for (const kind of KINDS) {
         expect(code(terms(), { ...sharing, ...state }, ask(operator, kind, 'mqtt'), NOW)).toBe(expected);
         expect(code(terms(), { ...sharing, ...state }, ask(agent, kind, 'auto'), NOW)).toBe(expected);
+        // Nor what somebody at the box sends to the center, be it the owner.
+        const sent = ask(local('owner'), kind, 'page', { sends: true });
+        expect(code(terms(), { ...sharing, ...state }, sent, NOW)).toBe(expected);
       }
   });
 });
