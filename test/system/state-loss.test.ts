@@ -17,10 +17,12 @@ test(
     const copy = join(state, 'state.copy.db');
     const { key } = await site.cli<IdentityBody>(['key', 'show']);
     // The copy follows what was set up last.
-    rmSync(copy, { force: true });
-    await site.cli(['pause']);
-    await site.cli(['resume']);
-    expect(await until(() => Promise.resolve(existsSync(copy) || undefined), 30_000)).toBe(true);
+    const copied = (): Promise<true | undefined> => until(async () => existsSync(copy) || undefined, 30_000);
+    for (const change of ['pause', 'resume']) {
+      rmSync(copy, { force: true });
+      await site.cli([change]);
+      expect(await copied(), `a copy after ${change}`).toBe(true);
+    }
     const { console: center } = await site.center.ready;
     const enrolment = async (): Promise<string | undefined> => {
       const { boxes } = (await (await fetch(`${center}api/state`)).json()) as { boxes: { policy: { enrolment: string } | null }[] }; // prettier-ignore
