@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import type { IssuedReceiptBody } from '../../src/contract/owner.js';
 import type { AuditDigest, AuditEntry } from '../../src/contract/audit.js';
@@ -28,6 +28,7 @@ test(
     const { site } = opened;
     // At an owner's site a technician sees no clips: what was delivered is heard where the center hears it.
     const heard = subscribe(broker.port, 'bluelight/v1/+/+/event/#');
+    onTestFinished(() => heard.stop());
     const delivered = (): string[] =>
       heard.lines
         .map((one) => (JSON.parse(one.payload) as { data: { clip?: string; state?: string } }).data)
@@ -46,7 +47,9 @@ test(
     expect(wrong.code).not.toBe(0);
     const consent = await site.cli<IssuedReceiptBody>(['policy', 'accept'], PASSPHRASE);
     expect(consent.receipt.kind).toBe('consent');
-    expect(await until(async () => (delivered().length > 0 ? true : undefined), 120_000)).toBe(true);
+    const first = await until(async () => (delivered().length > 0 ? true : undefined), 60_000);
+    const told = first ? '' : JSON.stringify([heard.lines, await site.cli(['audit', 'show', '--limit', '60'])]);
+    expect(first, told).toBe(true);
 
     await site.cli(['pause', '--reason', 'a private party']);
     const pausedAt = Date.now();
@@ -96,7 +99,6 @@ test(
     const numbers = await site.cli<AuditDigest>([...offline, 'numbers', '--year', year, '--file', log]);
     expect(numbers.numbers).toMatchObject({ pauses: 1, clipsUnasked: expect.any(Number) as number });
     expect(numbers.numbers.bytesOut).toBeGreaterThan(0);
-    await heard.stop();
     await broker.kill();
   },
 );
