@@ -42,9 +42,6 @@ const UNPACED_BYTES = 64 * 1024;
 /** So often in one go, that a camera which sends without end does not keep the others waiting. */
 const MOST_READS = 4;
 
-/** Substreams bring no more than this at a time. They may wait longer: their window is far from full. */
-const PATIENT_BYTES = 12 * 1024;
-
 /** Answers nobody reads would pile up here. */
 const MAX_UNSENT_BYTES = 64 * 1024;
 
@@ -148,7 +145,7 @@ export class RtspConnection {
     if (this.#failed !== undefined || this.#leavePace !== undefined) return;
     this.#leavePace = this.#deps.pace.join();
     this.#socket.pause();
-    this.#deps.pace.wait(this, false);
+    this.#deps.pace.wait(this);
   }
 
   /** Reads what has come meanwhile. */
@@ -167,7 +164,7 @@ export class RtspConnection {
     }
     if (this.#failed !== undefined) return;
     if (count !== undefined && count >= UNPACED_BYTES) clock.after(0, () => this.resume());
-    else pace.wait(this, count === undefined || count < PATIENT_BYTES);
+    else pace.wait(this);
   }
 
   close(error: unknown): void {

@@ -5,9 +5,6 @@ export interface Resumable {
   resume(): void;
 }
 
-/** Who brings little per tick waits for so many. */
-const MOST_TICKS = 2;
-
 /**
  * Lets connections read together a few times a second instead of at every packet: waking up costs more than the bytes
  * do, and what is done for many cameras in one go finds code and data still in the caches. Ticks only while somebody
@@ -16,9 +13,8 @@ const MOST_TICKS = 2;
 export class ReadPace {
   readonly #clock: Clock;
   readonly #ms: number;
-  /** Who goes on at the next tick, at the one after it, and so on, from `#next` round. */
-  readonly #waiting: Resumable[][] = Array.from({ length: MOST_TICKS }, () => []);
-  #next = 0;
+  /** Who goes on at the next tick. */
+  #waiting: Resumable[] = [];
   #members = 0;
   #cancel: (() => void) | undefined;
 
@@ -38,16 +34,14 @@ export class ReadPace {
     };
   }
 
-  /** Resumes `who` at the next tick, or later if it is `patient`. */
-  wait(who: Resumable, patient: boolean): void {
-    const ticks = patient ? MOST_TICKS : 1;
-    this.#waiting[(this.#next + ticks - 1) % MOST_TICKS]!.push(who);
+  /** Resumes `who` at the next tick. */
+  wait(who: Resumable): void {
+    this.#waiting.push(who);
   }
 
   #tick(): void {
-    const waiting = this.#waiting[this.#next]!;
-    this.#waiting[this.#next] = [];
-    this.#next = (this.#next + 1) % MOST_TICKS;
+    const waiting = this.#waiting;
+    this.#waiting = [];
     for (const one of waiting) one.resume();
   }
 }
