@@ -22,7 +22,7 @@ test(
       address: '127.0.34.11',
       centerArgs: ['--broker', broker.url],
       // Quiet enough between two short passages that each becomes a clip of its own, and soon.
-      cameraArgs: ['--loop', '10', '--activity', '0.3'],
+      cameraArgs: ['--loop', '20', '--activity', '0.15'],
       settings: { motion: { pre_roll: '1s', post_roll: '1s' }, recording: { segment: '3s' } },
     });
     const { site } = opened;
