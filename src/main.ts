@@ -97,6 +97,7 @@ async function compose(base: Base): Promise<Agent> {
     onMotion: (event) => background(motion.take(event)),
     onSight: (sight) => alarms.sight(sight),
     onStorm: (storm) => alarms.storm(storm),
+    onBlind: (blind) => alarms.blind(blind),
     onView: (view) => background(alarms.saveView(view)),
     onRefused: (camera) => background(cameras.room.loginRefused(camera)),
     admit: (camera, sinceMono) => cameras.admit(camera, sinceMono),

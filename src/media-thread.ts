@@ -56,6 +56,7 @@ const motion =
         onEvent: (event) => tell('motion', event),
         onSight: (camera, sight) => tell('sight', { camera, ...sight }),
         onStorm: (camera, sinceMs) => tell('storm', { camera, sinceMs }),
+        onBlind: (camera, sinceMs) => tell('blind', { camera, sinceMs }),
         onView: (camera, view) => tell('view', { camera, view }),
       });
 

@@ -26,6 +26,7 @@ export interface RecordingOptions {
   onSight: (sight: MediaNotes['sight']) => void;
   onView: (view: MediaNotes['view']) => void;
   onStorm: (storm: MediaNotes['storm']) => void;
+  onBlind: (blind: MediaNotes['blind']) => void;
   /** A camera refused the password. */
   onRefused: (camera: string) => void;
   /** Whether it is this camera that answers at its address; never rejects. */
@@ -94,6 +95,7 @@ export async function startRecording(o: RecordingOptions): Promise<Recording> {
         sight: o.onSight,
         view: o.onView,
         storm: o.onStorm,
+        blind: o.onBlind,
         refused: o.onRefused,
         async admit({ ask, camera, sinceMono }): Promise<void> {
           await media.api.admitted({ ask, admission: await o.admit(camera, sinceMono) });

@@ -41,6 +41,8 @@ export class SiteAlarms {
   #sending = false;
   /** By camera: since when it tells motion without end. */
   readonly #storms = new Map<string, number>();
+  /** By camera: since when its pictures cannot be looked at. */
+  readonly #blind = new Map<string, number>();
   #stop = (): void => undefined;
 
   private constructor(options: SiteAlarmsOptions, known: Alarm[]) {
@@ -90,10 +92,18 @@ export class SiteAlarms {
     this.#settle();
   }
 
+  blind({ camera, sinceMs }: MediaNotes['blind']): void {
+    if (sinceMs === null) this.#blind.delete(camera);
+    else this.#blind.set(camera, sinceMs);
+    this.#settle();
+  }
+
   /** Cameras that are not watched any more. */
   keep(cameras: ReadonlySet<string>): void {
     for (const [key, { camera }] of this.#sights) if (!cameras.has(camera)) this.#sights.delete(key);
-    for (const camera of this.#storms.keys()) if (!cameras.has(camera)) this.#storms.delete(camera);
+    for (const told of [this.#storms, this.#blind]) {
+      for (const camera of told.keys()) if (!cameras.has(camera)) told.delete(camera);
+    }
     for (const { camera } of this.active) if (camera !== null && !cameras.has(camera)) this.#desk.forget(camera);
   }
 
@@ -122,7 +132,7 @@ export class SiteAlarms {
     const now = streams();
     const odd = this.#habits.observe(now, clock.monotonic());
     const sights = [...this.#sights.values()];
-    const reading = { streams: now, odd, clocks: cameraClocks(), sights, storms: this.#storms };
+    const reading = { streams: now, odd, clocks: cameraClocks(), sights, storms: this.#storms, blind: this.#blind };
     this.#desk.settle([...cameraFacts(reading), ...(facts?.() ?? [])]);
   }
 

@@ -62,6 +62,8 @@ export interface MediaNotes {
   sight: Sight & { camera: string };
   /** A camera tells motion without end, since then; null: not any more. */
   storm: { camera: string; sinceMs: number | null };
+  /** Pictures of a camera come and cannot be looked at, since then; null: they are looked at again. */
+  blind: { camera: string; sinceMs: number | null };
   /** What a camera's view looks like. */
   view: { camera: string; view: Uint8Array };
   live: LiveMessage;

@@ -19,6 +19,8 @@ export interface CameraReading {
   sights: readonly SightFault[];
   /** Since when a camera tells motion without end, ms since 1970. */
   storms: ReadonlyMap<string, number>;
+  /** Since when the pictures of a camera come and cannot be looked at, ms since 1970. */
+  blind: ReadonlyMap<string, number>;
 }
 
 const SKEW_MS = 5_000;
@@ -38,6 +40,7 @@ export function cameraFacts(reading: CameraReading): Fact[] {
   return [
     ...reading.sights.map(sightFact),
     ...[...reading.storms].map(([camera, sinceMs]) => stormFact(camera, sinceMs)),
+    ...[...reading.blind].map(([camera, sinceMs]) => blindFact(camera, sinceMs)),
     ...reading.streams.flatMap(lostFact),
     ...reading.streams.flatMap((stream) => (reading.odd.get(stream.stream) ?? []).map((one) => oddFact(stream, one))),
     ...[...reading.clocks].flatMap(([camera, offsetMs]) => clockFact(camera, offsetMs)),
@@ -60,6 +63,15 @@ function stormFact(camera: string, sinceMs: number): Fact {
     message: `${camera} tells motion without end; its events are told as one`,
     hint: 'look what moves there all the time: set a mask or an exclude zone, cut the branch, fasten what swings',
     ...{ raiseAfterMs: 0, clearAfterMs: 0 },
+  };
+}
+
+function blindFact(camera: string, sinceMs: number): Fact {
+  return {
+    ...{ kind: 'camera.unwatched', onvif: null, camera, sinceMs, severity: 'critical' },
+    message: `motion of ${camera} is not seen: its pictures are recorded but cannot be decoded`,
+    hint: 'the box tries again by itself: look whether it is overloaded, and whether the camera sends key frames',
+    ...{ raiseAfterMs: 10_000, clearAfterMs: 10_000 },
   };
 }
 

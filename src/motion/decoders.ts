@@ -1,9 +1,10 @@
 import { backoffMs } from '../base/backoff.js';
 import type { Clock } from '../base/clock.js';
+import { errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Processes } from '../base/processes.js';
 import type { AccessUnit, VideoFormat } from '../media/stream.js';
-import { Decoder } from './decoder.js';
+import { Decoder, type DecoderOptions } from './decoder.js';
 import type { Decoders, FullDecoder } from './watcher.js';
 
 const RETRY = { firstMs: 500, factor: 2, maxMs: 30_000 };
@@ -70,13 +71,13 @@ export class FfmpegDecoders implements Decoders {
     if (!taken) done(undefined);
   }
 
-  open(format: VideoFormat, onFrame: (unit: AccessUnit, gray: Uint8Array) => void, onFailed: () => void): FullDecoder {
-    if (!this.#mayStart()) {
-      return { feed: () => false, close: () => undefined };
-    }
+  open(
+    format: VideoFormat,
+    onFrame: (unit: AccessUnit, gray: Uint8Array) => void,
+    onFailed: () => void,
+  ): FullDecoder | undefined {
     const watched: Full = { idleSince: this.#options.clock.monotonic(), onFailed };
-    const decoder: Decoder<AccessUnit> = new Decoder({
-      ...this.#options,
+    const decoder = this.#start<AccessUnit>({
       format,
       onFrame: (unit, gray) => {
         this.#failures = 0;
@@ -86,12 +87,13 @@ export class FfmpegDecoders implements Decoders {
       },
       onLost: () => this.#settled(),
       onFailed: () => {
-        this.#full.delete(decoder);
+        if (decoder !== undefined) this.#full.delete(decoder);
         this.#failed();
         onFailed();
         this.#settled();
       },
     });
+    if (decoder === undefined) return undefined;
     this.#full.set(decoder, watched);
     return {
       feed: (unit) => decoder.feed(unit, unit),
@@ -147,14 +149,13 @@ export class FfmpegDecoders implements Decoders {
       this.#shared.set(name, shared);
     }
     shared.usedAt = now;
-    if (shared.decoder === undefined && this.#mayStart()) shared.decoder = this.#startShared(shared, format);
+    shared.decoder ??= this.#startShared(shared, format);
     return shared;
   }
 
-  #startShared(shared: Shared, format: VideoFormat): Decoder<KeyDone> {
+  #startShared(shared: Shared, format: VideoFormat): Decoder<KeyDone> | undefined {
     shared.count = 0;
-    const decoder: Decoder<KeyDone> = new Decoder({
-      ...this.#options,
+    const decoder = this.#start<KeyDone>({
       format,
       onFrame: (done, gray) => {
         this.#failures = 0;
@@ -176,8 +177,17 @@ export class FfmpegDecoders implements Decoders {
     return decoder;
   }
 
-  #mayStart(): boolean {
-    return this.#options.clock.monotonic() >= this.#notBefore;
+  /** Undefined while the pause after a failure lasts, and if the system starts no process. */
+  #start<T>(of: Pick<DecoderOptions<T>, 'format' | 'onFrame' | 'onLost' | 'onFailed'>): Decoder<T> | undefined {
+    const { clock, log } = this.#options;
+    if (clock.monotonic() < this.#notBefore) return undefined;
+    try {
+      return new Decoder({ ...this.#options, ...of });
+    } catch (error) {
+      log.warn({ error: errorMessage(error) }, 'a motion decoder could not be started');
+      this.#failed();
+      return undefined;
+    }
   }
 
   #failed(): void {

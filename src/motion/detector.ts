@@ -62,6 +62,11 @@ export class Detector {
     this.#looked = Number.NaN;
   }
 
+  /** Nothing was seen for a while: what was followed may be anywhere. What has been learned stays. */
+  forget(): void {
+    this.tracker.tracks.length = 0;
+  }
+
   /** Whether anything is being followed, confirmed or not, or the light has just changed. */
   get busy(): boolean {
     return this.tracker.tracks.length > 0 || this.#last < this.#quietUntil;

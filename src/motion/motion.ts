@@ -25,6 +25,8 @@ export interface MotionOptions {
   merge?: MergeMode;
   /** A camera tells motion without end, since then; null: not any more. */
   onStorm?: (camera: string, sinceMs: number | null) => void;
+  /** Pictures of a camera come and cannot be looked at, since then; null: they are looked at again. */
+  onBlind?: (camera: string, sinceMs: number | null) => void;
   /** A camera does not see any more, or sees again. */
   onSight?: (camera: string, sight: Sight) => void;
   /** How the view of a camera looks, to be given to `restoreView` after a restart. */
@@ -84,6 +86,7 @@ export function createMotion(options: MotionOptions): Motion {
   const stopSweep = clock.every(SWEEP_MS, () => {
     decoders.sweep();
     for (const [camera, watched] of cameras) {
+      watched.watcher.tick(clock.monotonic());
       watched.voice.tick();
       tellView(camera, watched);
     }
@@ -101,6 +104,11 @@ export function createMotion(options: MotionOptions): Motion {
         decoders,
         cadence: options.cadence,
         onIncident: (note, wallOf) => voice.incident(note, wallOf),
+        onBlind: (forMs) => {
+          if (forMs === null) options.log.info({ camera }, 'the pictures of a camera are looked at again');
+          else options.log.warn({ camera, forMs }, 'no picture of a camera can be looked at: its decoder gives none');
+          options.onBlind?.(camera, forMs === null ? null : clock.now() - forMs);
+        },
         onTruth: ({ kind, state, since, tMs, hint, before, now }, wallOf) => {
           options.log.warn({ camera, kind, state }, 'the sight of a camera changed');
           const at = { sinceMs: wallOf(since), atMs: wallOf(tMs) };

@@ -11,7 +11,12 @@ export type Cadence = 'adaptive' | 'full' | 'key';
 export interface Decoders {
   /** One key frame, through the decoder that all cameras share. `done` gets undefined if it could not be decoded. */
   key(format: VideoFormat, unit: AccessUnit, done: (gray: Uint8Array | undefined) => void): void;
-  open(format: VideoFormat, onFrame: (unit: AccessUnit, gray: Uint8Array) => void, onFailed: () => void): FullDecoder;
+  /** Undefined: none may be started now. */
+  open(
+    format: VideoFormat,
+    onFrame: (unit: AccessUnit, gray: Uint8Array) => void,
+    onFailed: () => void,
+  ): FullDecoder | undefined;
 }
 
 export interface FullDecoder {
@@ -42,6 +47,8 @@ export interface WatcherOptions {
   onIncident: (note: IncidentNote, wallOf: (tMs: number) => number) => void;
   onTruth?: (note: TruthNote, wallOf: (tMs: number) => number) => void;
   onFullRate?: (span: { from: number; to: number; reason: Reason }) => void;
+  /** Pictures come, and none of them could be looked at for so many ms; null: they are looked at again. */
+  onBlind?: (forMs: number | null) => void;
 }
 
 /** Frames closer together than this are not looked at: 5 a second are enough, and more cost twice as much. */
@@ -51,6 +58,8 @@ const START_GOPS = 2;
 /** A passage not longer than this many groups may fall between two key frames: then look at everything for a while. */
 const SHORT_GOPS = 1.25;
 const AFTER_SHORT_MS = 60_000;
+/** Nobody has seen anything for so long, or so many groups: longer than a decoder that hangs is waited for. */
+const BLIND = { ms: 20_000, gops: 3 };
 
 /** Follows one stream: decides what to decode, feeds the detector, tells incidents. */
 export class Watcher {
@@ -82,6 +91,9 @@ export class Watcher {
   #behind = false;
   #pendingKey = false;
   #lastPts = 0;
+  /** Of the last tick at which a frame had been analysed since the one before: that frame, and when it was, monotonic ms. */
+  #ticked = { analysed: Number.NaN, mono: 0 };
+  #blind = false;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -96,6 +108,7 @@ export class Watcher {
     this.#shortUntil = Number.NEGATIVE_INFINITY;
     this.#analysed = Number.NEGATIVE_INFINITY;
     this.#reason = 'start';
+    this.#ticked.analysed = Number.NaN;
     this.detector.reset();
     this.truth.restart();
     this.#habit.reset();
@@ -107,6 +120,23 @@ export class Watcher {
     this.#gops.clear();
     this.#format = undefined;
     this.#pendingKey = false;
+    this.#tellBlind(null);
+  }
+
+  /** Call it every few seconds: the time of a stream stands still with its pictures, and an event must end all the same. */
+  tick(monoMs: number): void {
+    if (this.#format === undefined) return;
+    if (this.#ticked.analysed !== this.#analysed) {
+      this.#ticked = { analysed: this.#analysed, mono: monoMs };
+      this.#tellBlind(null);
+      return;
+    }
+    const forMs = monoMs - this.#ticked.mono;
+    if (forMs < Math.max(BLIND.ms, BLIND.gops * this.#gops.lengthMs)) return;
+    this.#tell(this.#incidents.finish());
+    this.detector.forget();
+    // A camera that sends nothing is another matter.
+    if (this.#now - Math.max(0, this.#analysed) > BLIND.ms / 2) this.#tellBlind(forMs);
   }
 
   accessUnit(unit: AccessUnit): void {
@@ -119,9 +149,10 @@ export class Watcher {
       !unit.key && this.#habit.observe(unit.data.length, Math.min(1, (unit.pts - this.#lastPts) / TIMESCALE));
     this.#lastPts = unit.pts;
     if (this.#full !== undefined) this.#feed(unit);
-    else if (unit.key && this.#wantsFull()) this.#enterFull(this.#startGops > 0 ? 'start' : 'always', [unit]);
-    else if (unit.key) this.#lookAtKey(format, unit);
-    else if (spike && this.#options.cadence === 'adaptive' && !this.#pendingKey)
+    else if (unit.key) {
+      const entered = this.#wantsFull() && this.#enterFull(this.#startGops > 0 ? 'start' : 'always', [unit]);
+      if (!entered) this.#lookAtKey(format, unit);
+    } else if (spike && this.#options.cadence === 'adaptive' && !this.#pendingKey)
       this.#enterFull('spike', this.#gops.current);
   }
 
@@ -145,24 +176,29 @@ export class Watcher {
       if (gray === undefined || this.#format !== format || this.#full !== undefined) return;
       const t = timeOf(unit);
       this.stats.keyFrames++;
-      if (this.#options.cadence === 'key' || !this.detector.look(gray, t)) this.#step(gray, t);
-      else this.#enterFull('stir', [...this.#gops.previous, ...this.#gops.current]);
+      const stirs = this.#options.cadence !== 'key' && this.detector.look(gray, t);
+      const entered = stirs && this.#enterFull('stir', [...this.#gops.previous, ...this.#gops.current]);
+      // Without a decoder for every frame what the key frames show is better than nothing.
+      if (!entered) this.#step(gray, t);
     });
   }
 
-  #enterFull(reason: Reason, units: readonly AccessUnit[]): void {
-    const format = this.#format!;
+  /** False if there is no decoder for it now. */
+  #enterFull(reason: Reason, units: readonly AccessUnit[]): boolean {
+    const full = this.#options.decoders.open(
+      this.#format!,
+      (unit, gray) => this.#frame(unit, gray),
+      () => this.#leaveFull(),
+    );
+    if (full === undefined) return false;
+    this.#full = full;
     this.#reason = reason;
     this.stats.mode = 'full';
     this.#fullSince = units[0] === undefined ? this.#now : timeOf(units[0]);
     this.#stirred = this.#now;
     this.#behind = false;
-    this.#full = this.#options.decoders.open(
-      format,
-      (unit, gray) => this.#frame(unit, gray),
-      () => this.#leaveFull(),
-    );
     for (const unit of units) this.#feed(unit);
+    return true;
   }
 
   #feed(unit: AccessUnit): void {
@@ -216,6 +252,12 @@ export class Watcher {
     for (const note of this.truth.observe(gray, this.detector.frame, t))
       this.#options.onTruth?.(note, (ms) => ms + offset);
     this.#tell(this.#incidents.observe(tracks, t, this.#now));
+  }
+
+  #tellBlind(forMs: number | null): void {
+    if (this.#blind === (forMs !== null)) return;
+    this.#blind = forMs !== null;
+    this.#options.onBlind?.(forMs);
   }
 
   #tell(notes: IncidentNote[]): void {

@@ -101,7 +101,14 @@ test('rate and bits far off the habit of the stream are told, day and night are 
     const kinds = new Set<string>();
     for (let t = from; t < from + seconds; t += 2) {
       const odd = habits.observe([{ ...stream, fps, bitrate }], t * 1000);
-      const reading = { streams: [{ ...stream, detail: '' }], odd, clocks: new Map(), sights: [], storms: new Map() };
+      const reading = {
+        streams: [{ ...stream, detail: '' }],
+        odd,
+        clocks: new Map(),
+        sights: [],
+        storms: new Map(),
+        blind: new Map(),
+      };
       for (const fact of cameraFacts(reading)) kinds.add(fact.kind);
     }
     return [...kinds];
@@ -126,10 +133,12 @@ test('each fault of a camera has words, a hint and its ONVIF name', () => {
     ]),
     sights: [{ camera: 'south', kind: 'blurred', onvif: 'tns1:x', hint: 'bring a cloth', sinceMs: 5 }],
     storms: new Map([['south', 7]]),
+    blind: new Map([['south', 8]]),
   });
   expect(facts.map((fact) => [fact.kind, fact.camera])).toEqual([
     ['camera.blurred', 'south'],
     ['camera.storm', 'south'],
+    ['camera.unwatched', 'south'],
     ['camera.signal_lost', 'north'],
     ['camera.clock', 'north'],
   ]);
