@@ -101,7 +101,7 @@ export interface RingApi {
   outline(ask: Asked): OutlinedFile[];
   timeline(ask: Asked): TimelineEntry[];
   readInit(hash: string): Uint8Array;
-  read(ask: SegmentAsk & { within: TimeRange }): Uint8Array;
+  read(ask: SegmentAsk & { within: TimeRange }): Promise<Uint8Array>;
   checkpoint(about: { site: string; box: string; audit: string | null }): Envelope;
   checkpointsAfter(ask: { n: number; limit: number }): Envelope[];
   newestCheckpoint(_: undefined): Envelope | null;

@@ -20,7 +20,10 @@ export type Remote<A> = {
   [K in keyof A]: A[K] extends (argument: infer P) => infer R ? (argument: P) => Promise<Awaited<R>> : never;
 };
 
-/** Answers calls. `Uint8Array` results that own their whole buffer are moved, not copied. */
+/**
+ * Answers calls. Buffers of an argument are moved to the other thread, not copied. So are `Uint8Array` results that own
+ * their whole buffer, or lie in one that came with the call.
+ */
 export function serve<A extends object>(port: Port, api: A): void {
   const table = api as unknown as Api;
   port.on('message', (message) => {
@@ -37,16 +40,22 @@ async function answer(port: Port, api: Api, request: Request): Promise<void> {
     const handler = api[request.name];
     if (handler === undefined) throw new BluelightError('INTERNAL', `no such call: ${request.name}`);
     reply.result = await handler(request.argument);
-    transfer = ownBuffers(reply.result);
+    transfer = movable(reply.result, buffersOf(request.argument));
   } catch (error) {
     reply.error = toErrorData(error);
   }
   port.postMessage(reply, transfer);
 }
 
-function ownBuffers(value: unknown): Transferable[] {
+function movable(value: unknown, lent: readonly ArrayBuffer[]): Transferable[] {
   if (!(value instanceof Uint8Array) || !(value.buffer instanceof ArrayBuffer)) return [];
-  return value.byteLength === value.buffer.byteLength && value.byteLength > 0 ? [value.buffer] : [];
+  const whole = value.byteLength === value.buffer.byteLength && value.byteLength > 0;
+  return whole || lent.includes(value.buffer) ? [value.buffer] : [];
+}
+
+function buffersOf(argument: unknown): ArrayBuffer[] {
+  if (typeof argument !== 'object' || argument === null) return [];
+  return Object.values(argument).filter((value) => value instanceof ArrayBuffer);
 }
 
 /**
@@ -78,7 +87,7 @@ export function connect<A extends object>(
     if (dead !== undefined) return Promise.reject(dead);
     const id = next++;
     const work = new Promise<unknown>((resolve, reject) => waiting.set(id, { resolve, reject }));
-    port.postMessage({ call: id, name, argument } satisfies Request);
+    port.postMessage({ call: id, name, argument } satisfies Request, buffersOf(argument));
     return withDeadline(clock, options.deadlineMs, work, () => {
       waiting.delete(id);
       return new BluelightError(

@@ -27,7 +27,7 @@ export interface DiskIo {
   /** All bytes or an error. */
   write(fd: number, bytes: Uint8Array): void;
   /** Up to `length` bytes; fewer at the end of the file. The result owns its buffer, or lies at the start of `into`. */
-  read(fd: number, position: number, length: number, into?: Uint8Array): Uint8Array;
+  read(fd: number, position: number, length: number, into?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   size(fd: number): number;
   truncate(fd: number, bytes: number): void;
   datasync(fd: number): void;

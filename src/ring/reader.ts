@@ -8,6 +8,15 @@ import type { SegmentAsk } from './types.js';
 /** How many checked segments are remembered, so that a clip read in pieces is hashed once. */
 const REMEMBER = 64;
 
+/** What came off the disk: the bytes that were asked for, and the whole body if it is still to be checked. */
+export interface Loaded {
+  stream: string;
+  seq: number;
+  row: SegmentDetail;
+  bytes: Uint8Array;
+  body?: Uint8Array<ArrayBuffer>;
+}
+
 /** Reads closed segments. What does not fit its hash is marked damaged and never served. */
 export class Reader {
   readonly #core: Core;
@@ -25,30 +34,44 @@ export class Reader {
     return Uint8Array.from(bytes);
   }
 
-  body(ask: SegmentAsk): Uint8Array {
-    const row = this.#row(ask.stream, ask.seq);
+  /** Takes bytes off the disk. Nobody may have them before `give` has agreed. */
+  load(ask: SegmentAsk): Loaded {
+    const { stream, seq } = ask;
+    const row = this.#row(stream, seq);
     if (ask.within !== undefined && (row.start_ms < ask.within.fromMs || endMs(row) > ask.within.toMs)) {
-      throw new BluelightError(
-        'OUTSIDE_RANGE',
-        `segment ${ask.seq} of ${ask.stream} leaves the range that was granted`,
-      );
+      throw new BluelightError('OUTSIDE_RANGE', `segment ${seq} of ${stream} leaves the range that was granted`);
     }
-    const fd = this.#open(ask.stream, ask.seq, row);
+    const fd = this.#open(stream, seq, row);
     try {
       const bytes = row.body_bytes ?? 0;
       const from = Math.min(Math.max(0, ask.offset), bytes);
-      const at = row.init_bytes + from;
       const length = Math.max(0, Math.min(ask.length, bytes - from));
-      const into = ask.into !== undefined && ask.into.length >= bytes ? ask.into : undefined;
+      const into = ask.into !== undefined && ask.into.byteLength >= bytes ? new Uint8Array(ask.into) : undefined;
       // A whole segment costs little more to check than to read: each is, each time. A part would cost it all again.
-      if (length < bytes && this.#checked.has(row.id)) return this.#core.io.read(fd, at, length, into);
-      const body = this.#check(ask.stream, ask.seq, row, fd, into);
-      // What goes to another thread by itself owns its memory: a whole segment does, a part is copied out.
-      if (length === body.length) return body;
-      return into === undefined ? body.slice(from, from + length) : body.subarray(from, from + length);
+      if (length < bytes && this.#checked.has(row.id)) {
+        return { stream, seq, row, bytes: this.#core.io.read(fd, row.init_bytes + from, length, into) };
+      }
+      const init = this.#core.io.read(fd, 0, row.init_bytes);
+      const body = this.#core.io.read(fd, row.init_bytes, bytes, into);
+      const whole = body.length === bytes && this.#core.io.size(fd) === row.init_bytes + bytes;
+      if (!whole || !sha256(init).equals(row.init_sha256)) throw this.#damaged({ stream, seq, row });
+      const asked = body.subarray(from, from + length);
+      // A part that travels in memory of its own is copied out: with it would travel the whole body.
+      return { stream, seq, row, body, bytes: length === bytes || into !== undefined ? asked : asked.slice() };
     } finally {
       this.#core.io.close(fd);
     }
+  }
+
+  /** The bytes that were asked for, now that the hash of the body is known; undefined where none was to be checked. */
+  give({ stream, seq, row, bytes, body }: Loaded, bodySha256: Buffer | undefined): Uint8Array {
+    if (body === undefined) return bytes;
+    if (row.body_sha256 === null || bodySha256?.equals(row.body_sha256) !== true) {
+      throw this.#damaged({ stream, seq, row });
+    }
+    this.#checked.add(row.id);
+    if (this.#checked.size > REMEMBER) this.#checked.delete(this.#checked.values().next().value!);
+    return bytes;
   }
 
   #row(stream: string, seq: number): SegmentDetail {
@@ -66,28 +89,18 @@ export class Reader {
       return this.#core.io.openRead(this.#core.path(stream, seq));
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
-      this.#core.tables.markDamaged(row.id);
-      throw damaged(stream, seq);
+      throw this.#damaged({ stream, seq, row });
     }
   }
 
-  #check(stream: string, seq: number, row: SegmentDetail, fd: number, into: Uint8Array | undefined): Uint8Array {
-    const size = row.init_bytes + (row.body_bytes ?? 0);
-    const init = this.#core.io.read(fd, 0, row.init_bytes);
-    const body = this.#core.io.read(fd, row.init_bytes, size - row.init_bytes, into);
-    const whole = init.length + body.length === size && this.#core.io.size(fd) === size;
-    if (!whole || !fits(init, row.init_sha256) || !fits(body, row.body_sha256)) {
-      this.#core.tables.markDamaged(row.id);
-      throw damaged(stream, seq);
-    }
-    this.#checked.add(row.id);
-    if (this.#checked.size > REMEMBER) this.#checked.delete(this.#checked.values().next().value!);
-    return body;
+  #damaged({ stream, seq, row }: Pick<Loaded, 'stream' | 'seq' | 'row'>): BluelightError {
+    this.#core.tables.markDamaged(row.id);
+    return damaged(stream, seq);
   }
 }
 
-function fits(bytes: Uint8Array, sha256: Buffer | null): boolean {
-  return sha256 !== null && createHash('sha256').update(bytes).digest().equals(sha256);
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
 }
 
 function notFound(what: string): BluelightError {

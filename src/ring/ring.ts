@@ -1,3 +1,4 @@
+import { sha256Beside } from '../base/digest.js';
 import { BluelightError } from '../base/errors.js';
 import type { Anchor, Envelope } from '../contract/evidence.js';
 import type { RingCheckLevel } from '../contract/ring.js';
@@ -175,12 +176,14 @@ export class Ring implements RecorderHost {
   }
 
   /**
-   * Bytes of the fragments of a closed segment. The whole file is checked against its hash first.
+   * Bytes of the fragments of a closed segment. The whole file is checked against its hash first, beside the recording.
    * @throws BluelightError NOT_FOUND: evicted meanwhile; SEGMENT_DAMAGED: does not fit its hash, and is not served again
    */
-  read(ask: SegmentAsk): Uint8Array {
+  async read(ask: SegmentAsk): Promise<Uint8Array> {
     checkStream(ask.stream);
-    return this.#disk.read(({ reader }) => reader.body(ask));
+    const loaded = this.#disk.read(({ reader }) => reader.load(ask));
+    const hash = loaded.body && (await sha256Beside(loaded.body));
+    return this.#disk.read(({ reader }) => reader.give(loaded, hash));
   }
 
   /** Sequence number and link of each stream's newest closed segment: what a checkpoint signs. */

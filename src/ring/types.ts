@@ -111,10 +111,10 @@ export interface SegmentAsk {
   /** Refuses a segment that leaves this range (OUTSIDE_RANGE): what a grant allows. */
   within?: TimeRange;
   /**
-   * Memory that both threads share, for a reader of much: what is read lies in it, if the whole segment has room in it.
-   * Else the answer owns its memory.
+   * Memory that is handed over for the answer, from a reader of much: what is read lies in it, if the whole segment has
+   * room in it.
    */
-  into?: Uint8Array<SharedArrayBuffer>;
+  into?: ArrayBuffer;
 }
 
 /** What a file that plays is made of, without its proof. */

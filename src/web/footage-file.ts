@@ -86,20 +86,19 @@ async function* readFile(
 const AHEAD = 2;
 
 /**
- * While one piece is being sent the next are read. They share memory of `most` bytes each, used over and over: an hour
- * takes no more than a minute.
+ * While one piece is being sent the next are read. Each lies in memory of `most` bytes that goes to the disk and
+ * back, used over and over: an hour takes no more than a minute.
  */
 async function* readAhead<P>(
   pieces: readonly P[],
   most: number,
-  read: (piece: P, into: Uint8Array<SharedArrayBuffer>) => Promise<Uint8Array>,
+  read: (piece: P, into: ArrayBuffer) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const memory = pieces.slice(0, AHEAD + 1).map(() => new Uint8Array(new SharedArrayBuffer(most)));
+  const free = pieces.slice(0, AHEAD + 1).map(() => new ArrayBuffer(most));
   const coming: Promise<Uint8Array>[] = [];
   const start = (next: readonly P[]): void => {
     for (const piece of next) {
-      const reading = read(piece, memory[0]!);
-      memory.push(memory.shift()!);
+      const reading = read(piece, free.shift()!);
       // Whoever leaves before it comes does not want to know how it went.
       reading.catch(() => undefined);
       coming.push(reading);
@@ -108,8 +107,9 @@ async function* readAhead<P>(
   start(pieces.slice(0, AHEAD));
   for (let i = AHEAD; coming.length > 0; i++) {
     const bytes = await coming.shift()!;
-    // Into the memory of the piece before this one, which has left.
     start(pieces.slice(i, i + 1));
     yield bytes;
+    // It has left.
+    free.push(bytes.buffer as ArrayBuffer);
   }
 }

@@ -178,7 +178,7 @@ export interface FootagePart {
 export interface SegmentPart {
   offset: number;
   length: number;
-  into?: Uint8Array<SharedArrayBuffer>;
+  into?: ArrayBuffer;
 }
 
 export interface FootagePort {

@@ -10,6 +10,7 @@ afterEach(() => channels.splice(0).forEach((c) => c.port1.close()));
 const api = {
   add: ({ a, b }: { a: number; b: number }) => a + b,
   bytes: (n: number) => new Uint8Array(n).fill(7),
+  fill: ({ into }: { into: ArrayBuffer }) => new Uint8Array(into, 10, 20).fill(7),
   refuse: (_: undefined): never => {
     throw new BluelightError('DISK_FULL', 'the disk is full', { fix: 'make room' });
   },
@@ -30,6 +31,14 @@ test('calls cross with their results and buffers', async () => {
   const { client } = pair();
   expect(await client.api.add({ a: 2, b: 3 })).toBe(5);
   expect((await client.api.bytes(100_000))[99_999]).toBe(7);
+});
+
+test('memory that is handed over for an answer goes there and comes back with it', async () => {
+  const into = new ArrayBuffer(100);
+  const filled = await pair().client.api.fill({ into });
+  expect(into.byteLength).toBe(0);
+  expect([filled.length, filled.buffer.byteLength]).toEqual([20, 100]);
+  expect(new Uint8Array(filled.buffer).filter((byte) => byte === 7).length).toBe(20);
 });
 
 test('errors keep their code and fix', async () => {

@@ -88,7 +88,7 @@ export class EvidenceBox {
         plan: async ({ stream, fromMs, toMs }) => ring.plan(stream, fromMs, toMs),
         outline: async ({ stream, fromMs, toMs }) => ring.outline(stream, fromMs, toMs),
         readInit: async (hash) => ring.readInit(hash),
-        read: async (ask) => ring.read(ask),
+        read: (ask) => ring.read(ask),
       },
       clock,
     );

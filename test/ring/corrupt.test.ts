@@ -7,9 +7,9 @@ test.each([
   { name: 'random', seed: Number(process.env['SEED'] ?? Date.now() % 1e9), rounds: 24 },
 ])(
   '$name damage of index and segments: all good segments are served with equal links, no bad one is',
-  ({ seed, rounds }) => {
+  async ({ seed, rounds }) => {
     console.log(`seed ${seed}`);
-    const result = corruptCampaign({ rounds, seed, now: () => Date.now() });
+    const result = await corruptCampaign({ rounds, seed, now: () => Date.now() });
     expect(result.problems).toEqual([]);
     expect(result.rounds).toBe(rounds);
     expect(result.slowestStartMs).toBeLessThan(5_000);

@@ -18,9 +18,11 @@ let rig: Rig;
 afterEach(() => rig.remove());
 
 /** The clip as it is delivered, with its manifest. */
-function deliver(file: PlannedFile): { bytes: Buffer; manifest: Manifest } {
+async function deliver(file: PlannedFile): Promise<{ bytes: Buffer; manifest: Manifest }> {
   const init = rig.ring.readInit(file.initHash);
-  const bodies = file.segments.map((s) => rig.ring.read({ stream: 'a.main', seq: s.seq, offset: 0, length: s.bytes }));
+  const bodies = await Promise.all(
+    file.segments.map((s) => rig.ring.read({ stream: 'a.main', seq: s.seq, offset: 0, length: s.bytes })),
+  );
   const bytes = Buffer.concat([init, ...bodies]);
   let offset = init.length;
   const manifest: Manifest = {
@@ -75,7 +77,7 @@ async function verify(
   file: PlannedFile,
   more: object = {},
 ): Promise<{ verdict: string; findings: { code: string }[] }> {
-  const { bytes, manifest } = deliver(file);
+  const { bytes, manifest } = await deliver(file);
   return verifyClip({
     file: { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) },
     signed: signEnvelope(MANIFEST_TYPE, canonicalBytes(manifest), signer),
@@ -129,7 +131,7 @@ test('camera signatures and other user data in SEI come out as they went in', as
   rig.begin('a.main');
   rig.record(12);
   rig.end('a.main');
-  const { bytes } = deliver(rig.ring.plan('a.main', 0, 4e12).files[0]!);
+  const { bytes } = await deliver(rig.ring.plan('a.main', 0, 4e12).files[0]!);
   // x264 writes its settings into a user data SEI: the text stands in the delivered file.
   expect(bytes.includes('x264 - core')).toBe(true);
 });

@@ -62,7 +62,7 @@ test('the index is written with synchronous FULL', () => {
   db.close();
 });
 
-test('originals are byte-exact: every NAL unit of a clip is the one that came in', () => {
+test('originals are byte-exact: every NAL unit of a clip is the one that came in', async () => {
   rig = new Rig().open();
   rig.begin('door.main');
   const start = rig.clock.wall;
@@ -73,7 +73,9 @@ test('originals are byte-exact: every NAL unit of a clip is the one that came in
   const [file] = plan.files;
   const clip = Buffer.concat([
     rig.ring.readInit(file!.initHash),
-    ...file!.segments.map((s) => rig.ring.read({ stream: 'door.main', seq: s.seq, offset: 0, length: s.bytes })),
+    ...(await Promise.all(
+      file!.segments.map((s) => rig.ring.read({ stream: 'door.main', seq: s.seq, offset: 0, length: s.bytes })),
+    )),
   ]);
   expect(clip.length).toBe(file!.bytes);
   expect(decode(clip)).toBe(200);

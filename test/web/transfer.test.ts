@@ -46,7 +46,7 @@ function take(onData: () => void = () => undefined): Promise<{ text: string; who
 }
 
 test('a piece has left before the next is asked for, so that all can lie in the same memory', async () => {
-  const memory = new Uint8Array(new SharedArrayBuffer(300_000));
+  const memory = new Uint8Array(300_000);
   const letters = [...'abcdefgh'];
   async function* pieces(): AsyncGenerator<Uint8Array> {
     for (const letter of letters) {

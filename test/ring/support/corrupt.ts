@@ -1,8 +1,9 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorCode } from '../../../src/base/errors.js';
 import { randomOf } from './campaign.js';
-import { codeOf, limits, Rig, tempDir } from './rig.js';
+import { limits, Rig, tempDir } from './rig.js';
 
 const STREAMS = ['a.main', 'a.sub'];
 
@@ -80,11 +81,19 @@ function damageSegment(path: string, random: () => number): void {
 }
 
 /** Reads every segment of the ring; those that were damaged must be refused, all others served. */
-function readAll(rig: Rig, truth: Truth, damaged: ReadonlySet<string>, problems: string[], round: string): void {
+async function readAll(
+  rig: Rig,
+  truth: Truth,
+  damaged: ReadonlySet<string>,
+  problems: string[],
+  round: string,
+): Promise<void> {
   const links = linksOf(rig);
   for (const [key, link] of truth.segments) {
     const [stream = '', seq] = key.split(' ');
-    const code = codeOf(() => rig.ring.read({ stream, seq: Number(seq), offset: 0, length: 1e9 }));
+    const code = await rig.ring
+      .read({ stream, seq: Number(seq), offset: 0, length: 1e9 })
+      .then(() => 'none', errorCode);
     if (damaged.has(key)) {
       if (code !== 'SEGMENT_DAMAGED') problems.push(`${round}: damaged ${key} gave ${code}`);
     } else if (code !== 'none') problems.push(`${round}: good ${key} gave ${code}`);
@@ -104,11 +113,12 @@ function settleDown(rig: Rig): void {
 }
 
 /** N random corruptions of the index and N of segments. */
-export function corruptCampaign(options: { rounds: number; seed: number; untilMs?: number; now: () => number }): {
+export async function corruptCampaign(options: {
   rounds: number;
-  slowestStartMs: number;
-  problems: string[];
-} {
+  seed: number;
+  untilMs?: number;
+  now: () => number;
+}): Promise<{ rounds: number; slowestStartMs: number; problems: string[] }> {
   const random = randomOf(options.seed);
   const truths = [makeTruth(true), makeTruth(false)];
   const problems: string[] = [];
@@ -136,7 +146,7 @@ export function corruptCampaign(options: { rounds: number; seed: number; untilMs
       slowestStartMs = Math.max(slowestStartMs, options.now() - before);
       settleDown(rig);
       if (JSON.stringify(rig.ring.heads()) !== JSON.stringify(truth.heads)) problems.push(`${round}: other heads`);
-      readAll(rig, truth, damaged, problems, round);
+      await readAll(rig, truth, damaged, problems, round);
       rig.begin('a.main');
       rig.record(12);
       if (rig.ring.status().state !== 'ok') problems.push(`${round}: state ${rig.ring.status().state}`);
