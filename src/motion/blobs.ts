@@ -37,6 +37,11 @@ export class BlobFinder {
   readonly #mask = new Int32Array(CELLS);
   readonly #pool: Blob[] = [];
 
+  /** How many cells all blobs have. */
+  get count(): number {
+    return this.#marked;
+  }
+
   /** `before` is `diff` of the frame analysed before this one. */
   find(raw: Int32Array, rawCount: number, diff: Float32Array, limit: Float32Array, before: Float32Array): void {
     for (let i = 0; i < this.#marked; i++) this.owner[this.cells[i]!] = 0;

@@ -5,6 +5,7 @@ import { isGhost } from './ghosts.js';
 import { BLOCK, BLOCKS, BLOCKS_X, CELLS, HEIGHT, WIDTH, shrink } from './grid.js';
 import { LightTests } from './light.js';
 import { Alignment } from './shift.js';
+import { Stillness } from './stillness.js';
 import { canFound } from './proof.js';
 import type { Track } from './track.js';
 import { Tracker } from './tracks.js';
@@ -21,6 +22,8 @@ const FURNITURE_MS = 600_000;
 const STUCK_MS = 4_000;
 const GHOST_LOOKS = 4;
 const REMNANT = { ms: 4_000, share: 0.25 };
+/** Share of an object that has to be settled before its settled cells are learned. */
+const SETTLED = 0.7;
 /** Cells around a held object that are held with it. */
 const OUTLINE = 2;
 
@@ -44,11 +47,13 @@ export class Detector {
   readonly weather = new Weather();
   readonly frame = new Float32Array(CELLS);
   readonly zones = new ZoneMap();
+  readonly #stillness = new Stillness();
   readonly #kind = new Uint8Array(CELLS);
   /** Rows with foreground. */
   readonly #busy = new Uint8Array(HEIGHT);
   readonly #covered = new Uint8Array(BLOCKS);
   readonly #scratch = new Uint8Array(CELLS);
+  readonly #scratchCells = new Int32Array(CELLS);
   #looked = Number.NaN;
   #started: number | undefined;
   #last = 0;
@@ -86,6 +91,7 @@ export class Detector {
     if (this.#started === undefined) {
       shrink(gray, this.frame);
       this.background.start(this.frame);
+      this.#stillness.reset();
       this.#started = this.#last = tMs;
       this.#kind.fill(FREE);
       this.#covered.fill(0);
@@ -99,6 +105,7 @@ export class Detector {
     if (stepping) this.#quietUntil = tMs + STEP.quietMs;
     this.weather.observe(this.finder.blobs, seconds);
     this.tracker.update(this.finder, tMs, { found: tMs >= this.#quietUntil, least: this.weather.least });
+    this.#stillness.observe(this.finder.cells, this.finder.count, this.frame, 1000 * seconds, 1000 * age);
     this.#settle(tMs);
     this.zones.judge(this.tracker.tracks);
     this.#paint();
@@ -128,8 +135,10 @@ export class Detector {
   /** Parked cars and ghosts become background at once. */
   #settle(tMs: number): void {
     for (const track of [...this.tracker.tracks]) {
+      if (!track.seen) continue;
+      this.#letGo(track);
       const lingering = tMs - track.anchored;
-      if (!track.seen || lingering < STILL_MS) continue;
+      if (lingering < STILL_MS) continue;
       const parked = tMs - track.moved >= PARKED_MS || lingering >= FURNITURE_MS;
       // More than one look: what passes before it must not decide.
       const ghost = isGhost(track, this.frame, this.background.diff, this.#scratch);
@@ -140,6 +149,17 @@ export class Detector {
       this.background.absorb(this.frame, track.cells, track.count);
       this.tracker.remove(track);
     }
+  }
+
+  /** What has stood in its place for long enough belongs there, whatever passes before it. */
+  #letGo(track: Track): void {
+    const cells = this.#scratchCells;
+    let count = 0;
+    for (let i = 0; i < track.count; i++) {
+      const c = track.cells[i]!;
+      if (this.#stillness.settled(c)) cells[count++] = c;
+    }
+    if (count > SETTLED * track.count) this.background.absorb(this.frame, cells, count);
   }
 
   /** Says of every cell how it is to be learned. */

@@ -110,6 +110,23 @@ test('a parked car becomes part of the picture, and what it hid is no event when
   expect(incidents[1]!.end).toBeLessThan(158_000);
 });
 
+test('who stops beside a busy road is let go after a minute and a half, however much passes before him', () => {
+  const scene = new Scene({ noise: 2 });
+  // From 5 s on he walks in, from 9 s on he stands; from 12 s on something wide passes before him every nine seconds.
+  const stander = (s: number): Box => ({ x: Math.min(160, -20 + (s - 5) * 45), y: 70, w: 24, h: 50, level: 45 });
+  const passing = (s: number): Box => ({ x: (s - 12) * 110 - 60, y: 64, w: 60, h: 60, level: 200 });
+  const drawn = Array.from({ length: 21 * 5 }, (_, i) =>
+    scene.frame([...(i >= 25 ? [stander(i / 5)] : []), ...(i >= 60 ? [passing(i / 5)] : [])]),
+  );
+  const { incidents } = run(150, (s) => drawn[s < 12 ? Math.round(s * 5) : 60 + (Math.round((s - 12) * 5) % 45)]!);
+  expect(incidents[0]!.end).toBeGreaterThan(60_000);
+  expect(incidents[0]!.end).toBeLessThan(125_000);
+  // From then on each that passes is told by itself.
+  const later = incidents.slice(1).filter(({ start }) => start < 140_000);
+  expect(later.length).toBeGreaterThanOrEqual(2);
+  for (const { start, end } of later) expect(end - start).toBeLessThan(7_000);
+});
+
 test('a sweep of headlights over the ground, soft or hard-edged, is no event', () => {
   for (const edge of [30, 3]) {
     const scene = new Scene({ noise: 4, level: 50 });
