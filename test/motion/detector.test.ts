@@ -127,6 +127,14 @@ test('who stops beside a busy road is let go after a minute and a half, however 
   for (const { start, end } of later) expect(end - start).toBeLessThan(7_000);
 });
 
+test('a camera that freezes with somebody in its picture has no event that lasts', () => {
+  const scene = new Scene({ noise: 3 });
+  let last = scene.frame();
+  const { incidents } = run(130, (s) => (s < 14 ? (last = scene.frame(s >= 10 ? [walker(s, 10)] : [])) : last));
+  expect(incidents).toHaveLength(1);
+  expect(incidents[0]!.end).toBeLessThan(110_000);
+});
+
 test('a sweep of headlights over the ground, soft or hard-edged, is no event', () => {
   for (const edge of [30, 3]) {
     const scene = new Scene({ noise: 4, level: 50 });

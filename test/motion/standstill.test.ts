@@ -106,6 +106,19 @@ test('a decoder that stands still is replaced, with a word, and the event that i
   expect(phases(events)).toEqual(['start', 'end', 'start', 'end']);
 });
 
+test('a machine that is too slow for a while tells late, and the event ends where it ended', async () => {
+  const { events, feed, pids } = rig();
+  await feed(0, 8);
+  expect(phases(events)).toEqual(['start']);
+  process.kill(pids.at(-1)!, 'SIGSTOP');
+  await feed(8, 16, { wait: false });
+  expect(phases(events)).toEqual(['start']);
+  process.kill(pids.at(-1)!, 'SIGCONT');
+  await feed(16, 18);
+  expect(phases(events)).toEqual(['start', 'end']);
+  expect(Math.abs(Date.parse(events.at(-1)!.end!) - Date.UTC(2026, 5, 1, 12) - 11_700)).toBeLessThan(500);
+});
+
 test('a decoder that dies while none may be started leaves the camera watched, and its event ends', async () => {
   const { clock, motion, events, warnings, pids } = rig(() => 1);
   const give = async (from: number, to: number): Promise<void> => {
