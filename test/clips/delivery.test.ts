@@ -3,46 +3,24 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { silentLog } from '../../src/base/log.js';
-import type { Center } from '../../src/center/index.js';
 import type { Anchor } from '../../src/contract/evidence.js';
-import type { ClaimFile } from '../../src/contract/messages.js';
 import { preAuthEncoding } from '../../src/proof/dsse.js';
-import { publicKeyFromText, type Signer } from '../../src/proof/keys.js';
+import { publicKeyFromText } from '../../src/proof/keys.js';
 import { verifyClip } from '../../src/proof/verify.js';
-import { startVirtualCenter, type VirtualCenter } from '../../src/sim/center/index.js';
-import { box, newSigner, store, tempDir } from '../center/rig.js';
 import { until } from '../center/mosquitto.js';
 import { faultProxy } from '../uplinks/proxy.js';
-import { anchorAt, clipRoom, clock, fakeGate, fakeRing, footageBytes, type FakeGate, type FakeRing } from './rig.js';
+import { claimedBox, endBox, type ClaimedBox } from './center-rig.js';
+import { anchorAt, clipRoom, clock, fakeRing, footageBytes } from './rig.js';
 
 const ROLLS = { preRollMs: 1_000, postRollMs: 1_000, maxLengthMs: 60_000, rendition: 'original' } as const;
 
-let center: VirtualCenter;
-let agent: Center;
-let signer: Signer;
-let state: ReturnType<typeof store>;
-let claim: ClaimFile;
-let ring: FakeRing;
-let gate: FakeGate;
+let { center, agent, signer, state, claim, ring, gate } = {} as ClaimedBox;
 
 beforeEach(async () => {
-  center = await startVirtualCenter({ clock, log: silentLog, dir: tempDir() });
-  signer = newSigner();
-  state = store();
-  claim = center.claimFile('main-st', 'box-1');
-  agent = box(claim, state.calls, signer);
-  agent.start();
-  await until(() => center.boxes().some((known) => known.key === signer.keyId));
-  ring = fakeRing(clock.now() - 60_000);
-  gate = fakeGate();
+  ({ center, agent, signer, state, claim, ring, gate } = await claimedBox());
 });
 
-afterEach(async () => {
-  await agent.stop('shutdown');
-  await center.close();
-  state.close();
-});
+afterEach(() => endBox({ center, agent, state }));
 
 function parts(): Parameters<typeof clipRoom>[1] {
   return { calls: state.calls, signer, ring, gate };

@@ -1,18 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { silentLog } from '../../src/base/log.js';
-import type { Center } from '../../src/center/index.js';
 import { Stills } from '../../src/clips/stills.js';
 import { systemProcesses } from '../../src/base/processes.js';
-import type { ClaimFile } from '../../src/contract/messages.js';
 import type { Polygon } from '../../src/media/mask.js';
-import type { Signer } from '../../src/proof/keys.js';
 import { verifyClip } from '../../src/proof/verify.js';
-import { startVirtualCenter, type VirtualCenter } from '../../src/sim/center/index.js';
 import { until } from '../center/mosquitto.js';
-import { box, newSigner, store, tempDir } from '../center/rig.js';
-import { clipRoom, clock, fakeGate, fakeRing, type FakeGate, type FakeRing } from './rig.js';
+import { claimedBox, endBox, type ClaimedBox } from './center-rig.js';
+import { clipRoom, clock } from './rig.js';
 import { luma, reordered, segmentsOf, someGrant } from './still-rig.js';
 
 const SIZE = { width: 320, height: 180 };
@@ -71,31 +66,13 @@ test('a masked still is black where it is hidden and the same picture where it i
   expect(shown).toBeGreaterThan(10_000);
 });
 
-let center: VirtualCenter;
-let agent: Center;
-let signer: Signer;
-let state: ReturnType<typeof store>;
-let claim: ClaimFile;
-let ring: FakeRing;
-let gate: FakeGate;
+let { center, agent, signer, state, claim, ring, gate } = {} as ClaimedBox;
 
 beforeEach(async () => {
-  center = await startVirtualCenter({ clock, log: silentLog, dir: tempDir() });
-  signer = newSigner();
-  state = store();
-  claim = center.claimFile('main-st', 'box-1');
-  agent = box(claim, state.calls, signer);
-  agent.start();
-  await until(() => center.boxes().some((known) => known.key === signer.keyId));
-  ring = fakeRing(clock.now() - 60_000);
-  gate = fakeGate();
+  ({ center, agent, signer, state, claim, ring, gate } = await claimedBox());
 });
 
-afterEach(async () => {
-  await agent.stop('shutdown');
-  await center.close();
-  state.close();
-});
+afterEach(() => endBox({ center, agent, state }));
 
 const room = (more: Parameters<typeof clipRoom>[2]): ReturnType<typeof clipRoom> =>
   clipRoom(claim, { calls: state.calls, signer, ring, gate }, more);

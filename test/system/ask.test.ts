@@ -8,6 +8,7 @@ import type { IssuedReceiptBody } from '../../src/contract/owner.js';
 import type { AuditEntry } from '../../src/contract/audit.js';
 import { ask as http } from '../web/harness.js';
 import { mosquitto, subscribe } from '../center/mosquitto.js';
+import { clipOf, jobIn, operatorAsks } from './operator.js';
 import { openSite, segmentFiles } from './site.js';
 
 const PASSPHRASE = 'blue lights on the corner';
@@ -34,13 +35,9 @@ test(
     await until(async () => (segmentFiles(ring, 'cam-1.main').length > 1 ? true : undefined), 30_000);
     const { console: center } = await site.center.ready;
     const heard = subscribe(broker.port, 'bluelight/v1/jx-int-0042/box-1/job/#');
-    const jobOf = (id: string): JobMessage | undefined => {
-      const last = heard.lines.filter((one) => one.topic.endsWith(id) && one.payload !== '').at(-1);
-      return last === undefined ? undefined : (JSON.parse(last.payload) as JobMessage);
-    };
     const comesTo = (id: string, state: JobMessage['state'], withinMs = 60_000): Promise<JobMessage | undefined> =>
       until(async () => {
-        const job = jobOf(id);
+        const job = jobIn(heard.lines, id);
         return job?.state === state ? job : undefined;
       }, withinMs);
 
@@ -55,31 +52,8 @@ test(
     );
 
     const now = Date.now();
-    const request = async (more: object = {}): Promise<string> => {
-      const response = await fetch(`${center}api/requests`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({
-          site: 'jx-int-0042',
-          box: 'box-1',
-          name: 'clip.request',
-          args: {
-            cameras: ['cam-1'],
-            from: new Date(now - 8_000).toISOString(),
-            to: new Date(now - 2_000).toISOString(),
-            renditions: ['original'],
-          },
-          operator: 'op-1',
-          agency: 'rtcc',
-          reason: 'a robbery at the corner',
-          case: 'C-17',
-          ...more,
-        }),
-      });
-      const { job } = (await response.json()) as { job: string };
-      expect(response.status).toBe(201);
-      return job;
-    };
+    const request = (more: object = {}): Promise<string> =>
+      operatorAsks(center, { ...clipOf(now, 8_000, 2_000), ...more });
     const asked = async (): Promise<Ask> => {
       const found = await until(async () => (await site.cli<Ask[]>(['policy', 'asks']))[0], 20_000);
       return found!;

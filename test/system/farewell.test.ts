@@ -8,6 +8,7 @@ import type { IssuedReceiptBody } from '../../src/contract/owner.js';
 import { RECEIPT_TYPE, type Receipt } from '../../src/contract/receipt.js';
 import { openEnvelope, type Envelope } from '../../src/proof/dsse.js';
 import { mosquitto, subscribe } from '../center/mosquitto.js';
+import { operatorAsks } from './operator.js';
 import { openSite } from './site.js';
 
 const ROOT = 'bluelight/v1/jx-int-0042/box-1';
@@ -74,12 +75,7 @@ test(
     // Later commands reach nobody, also after one more restart: there is nothing left to come back for.
     await site.agent.stop();
     await site.startAgent();
-    const command = { site: 'jx-int-0042', box: 'box-1', name: 'rebirth', args: {}, operator: 'op-1', agency: 'rtcc' };
-    await fetch(`${center}api/requests`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ ...command, reason: 'is it there?' }),
-    });
+    await operatorAsks(center, { name: 'rebirth', args: {} });
     spawnSync('mosquitto_pub', [
       ...['-h', '127.0.0.1', '-p', String(broker.port), '-V', '5', '-q', '1'],
       ...['-t', `${ROOT}/cmd/rebirth`, '-m', 'e30.e30.c2lnbmVk'],

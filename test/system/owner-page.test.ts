@@ -1,18 +1,18 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { until } from '../../scripts/lib/program.js';
 import { Site } from '../../scripts/lib/site.js';
 import type { IssuedReceiptBody } from '../../src/contract/owner.js';
-import { expectFitsPhone } from '../web/phone.js';
+import { expectFitsPhone, logIn, openPhone, PHONE } from '../web/phone.js';
 import { kept } from '../support/kept.js';
+import { clipOf, operatorAsks } from './operator.js';
 
 const PASSPHRASE = 'blue lights on the corner';
 /** Pictures of the page for a person to look at: `BLUELIGHT_SHOTS=/tmp/shots`. */
 const SHOTS = process.env['BLUELIGHT_SHOTS'];
-const PHONE = { width: 390, height: 844 };
 
 test(
   'a store owner does everything on a phone: claim, set-up, terms, an answer, who looked, pause, leaving',
@@ -21,23 +21,16 @@ test(
     const dir = mkdtempSync(join(tmpdir(), 'bluelight-owner-page-'));
     const cameraArgs = ['--one-scene', '--loop', '20', '--activity', '0.5'];
     const site = new Site({ dir, cameras: 1, address: '127.0.47.11', cameraArgs, cacheDir: kept('bluelight-test-footage') }); // prettier-ignore
-    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--no-first-run'] }); // prettier-ignore
+    const { browser, page, complaints } = await openPhone({ context: { timezoneId: 'America/Chicago' } });
     try {
       const [center, { cameras }] = await Promise.all([site.startCenter(), site.startCameras()]);
       site.writeConfig();
       const { page: address, loginCode } = await site.startAgent();
       await site.adopt(cameras[0]!.xaddr, 'Counter');
       expect(await site.recording(2, 60_000)).toBeDefined();
-      const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: PHONE, hasTouch: true, reducedMotion: 'reduce', timezoneId: 'America/Chicago' }); // prettier-ignore
-      const page = await context.newPage();
-      const complaints: string[] = [];
-      page.on('pageerror', (error) => complaints.push(error.message));
-      page.on('console', (message) => {
-        // The browser says by itself what the box refused.
-        if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) complaints.push(message.text());
-      });
       await page.goto(new URL('/#/box', address).href);
-      await login(page, loginCode!);
+      await logIn(page, loginCode!);
+      await page.waitForSelector('#claim h2');
 
       // --- claim
       await page.fill('textarea[name=claim]', readFileSync(join(dir, 'claim.json'), 'utf8'));
@@ -96,7 +89,7 @@ test(
 
       // --- a request arrives by itself, with its reason and pictures
       await open(page, '#/');
-      const job = await request(center.console);
+      const job = await operatorAsks(center.console, clipOf(Date.now(), 9_000, 3_000));
       await page
         .getByRole('link', { name: 'The city asks: 1 request waits for your answer' })
         .click({ timeout: 30_000 });
@@ -146,12 +139,6 @@ test(
 /** Pictures of the request that really are there. */
 const SHOWN = `[...document.querySelectorAll('#asks img')].filter((img) => img.complete && img.naturalWidth > 0).length`;
 
-async function login(page: Page, code: string): Promise<void> {
-  await page.fill('input[name=code]', code);
-  await page.click('button[type=submit]');
-  await page.waitForSelector('#claim h2');
-}
-
 async function says(page: Page, selector: string, words: RegExp): Promise<void> {
   await expect.poll(() => page.locator(selector).first().textContent(), { timeout: 30_000 }).toMatch(words);
 }
@@ -170,31 +157,6 @@ async function looks(page: Page, name: string): Promise<void> {
     await page.setViewportSize(viewport);
     await page.screenshot({ path: join(SHOTS, `${name}-${viewport.width}.png`), fullPage: true });
   }
-}
-
-async function request(console: string): Promise<string> {
-  const now = Date.now();
-  const response = await fetch(`${console}api/requests`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      site: 'jx-int-0042',
-      box: 'box-1',
-      name: 'clip.request',
-      args: {
-        cameras: ['cam-1'],
-        from: new Date(now - 9_000).toISOString(),
-        to: new Date(now - 3_000).toISOString(),
-        renditions: ['original'],
-      },
-      operator: 'op-1',
-      agency: 'rtcc',
-      reason: 'a robbery at the corner',
-      case: 'C-17',
-    }),
-  });
-  expect(response.status).toBe(201);
-  return ((await response.json()) as { job: string }).job;
 }
 
 async function stateOf(console: string, id: string): Promise<string | undefined> {

@@ -6,6 +6,7 @@ import { until } from '../../scripts/lib/program.js';
 import type { AuditEntry } from '../../src/contract/audit.js';
 import type { JobMessage } from '../../src/contract/commands.js';
 import { mosquitto, subscribe } from '../center/mosquitto.js';
+import { jobIn, operatorAsks } from './operator.js';
 import { openSite, segmentFiles } from './site.js';
 
 test(
@@ -20,28 +21,11 @@ test(
     const { console: center } = await site.center.ready;
     const heard = subscribe(broker.port, 'bluelight/v1/jx-int-0042/box-1/job/#');
     const at = Date.now() - 3_000;
-    const request = async (atMs = at): Promise<string> => {
-      const response = await fetch(`${center}api/requests`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({
-          site: 'jx-int-0042',
-          box: 'box-1',
-          name: 'still.request',
-          args: { camera: 'cam-1', at: new Date(atMs).toISOString() },
-          operator: 'op-1',
-          agency: 'rtcc',
-          reason: 'a robbery at the corner',
-          case: 'C-17',
-        }),
-      });
-      expect(response.status).toBe(201);
-      return ((await response.json()) as { job: string }).job;
-    };
+    const request = (atMs = at): Promise<string> =>
+      operatorAsks(center, { name: 'still.request', args: { camera: 'cam-1', at: new Date(atMs).toISOString() } });
     const ends = async (id: string): Promise<JobMessage> => {
       const found = await until(async () => {
-        const lines = heard.lines.filter((one) => one.topic.endsWith(id) && one.payload !== '');
-        const last = lines.map((one) => JSON.parse(one.payload) as JobMessage).at(-1);
+        const last = jobIn(heard.lines, id);
         return last !== undefined && !['QUEUED', 'IN_PROGRESS'].includes(last.state) ? last : undefined;
       }, 60_000);
       expect(found, site.agent.log()).toBeDefined();

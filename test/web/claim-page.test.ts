@@ -1,13 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { BluelightError } from '../../src/base/errors.js';
 import type { ClaimedBody } from '../../src/contract/identity.js';
 import { FakeBox } from './fake-box.js';
 import { startWeb, type Running } from './harness.js';
 import { makeLoop } from './media.js';
-import { expectFitsPhone } from './phone.js';
+import { expectFitsPhone, logIn, openPhone } from './phone.js';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -26,7 +26,7 @@ let box: FakeBox;
 let running: Running;
 let browser: Browser;
 let page: Page;
-const complaints: string[] = [];
+let complaints: string[];
 const did: [string, unknown][] = [];
 const state = { claim: NOBODY, enrolment: 'none' as 'none' | 'active' | 'ended', refuse: null as Error | null };
 
@@ -63,23 +63,9 @@ beforeAll(async () => {
     },
   });
   running = await startWeb(box, { pages: true });
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--no-first-run'] });
-  const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    viewport: { width: 390, height: 844 },
-    hasTouch: true,
-    // Colours are measured as they stay.
-    reducedMotion: 'reduce',
-  });
-  page = await context.newPage();
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    // The browser says by itself that nobody is logged in yet, and what the box refused.
-    if (message.type() === 'error' && !/status of (4\d\d|503)/.test(message.text())) complaints.push(message.text());
-  });
+  ({ browser, page, complaints } = await openPhone({ expected: /status of (4\d\d|503)/ }));
   await page.goto(`https://localhost:${running.port}/`);
-  await page.fill('input[name=code]', box.code);
-  await page.click('button[type=submit]');
+  await logIn(page, box.code);
   await page.waitForSelector('.tile');
   await page.evaluate(`void (location.hash = '#/box')`);
   await page.waitForSelector('#claim form');

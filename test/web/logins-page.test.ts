@@ -1,13 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { BluelightError } from '../../src/base/errors.js';
 import type { LoginsBody } from '../../src/contract/logins.js';
 import { toUtc } from '../../src/contract/primitives.js';
 import { FakeBox } from './fake-box.js';
 import { startWeb, type Running } from './harness.js';
-import { expectFitsPhone } from './phone.js';
+import { expectFitsPhone, logIn, openPhone } from './phone.js';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -19,7 +19,7 @@ let box: FakeBox;
 let running: Running;
 let browser: Browser;
 let page: Page;
-const complaints: string[] = [];
+let complaints: string[];
 const did: unknown[] = [];
 let ownerKey: string | null = 'A'.repeat(43);
 const login = (name: string, role: 'owner' | 'technician' | 'viewer', endsMs: number | null = null) => ({
@@ -71,20 +71,7 @@ beforeAll(async () => {
     },
   });
   running = await startWeb(box, { pages: true });
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--no-first-run'] });
-  const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    viewport: { width: 390, height: 844 },
-    hasTouch: true,
-    // Colours are measured as they stay.
-    reducedMotion: 'reduce',
-  });
-  page = await context.newPage();
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    // The browser says by itself that nobody is logged in, and what the box refused.
-    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) complaints.push(message.text());
-  });
+  ({ browser, page, complaints } = await openPhone());
   await page.goto(`https://localhost:${running.port}/#/access`);
 }, 90_000);
 
@@ -113,8 +100,7 @@ afterAll(async () => {
 
 async function enter(role: 'owner' | 'technician'): Promise<void> {
   box.role = role;
-  await page.fill('input[name=code]', box.code);
-  await page.click('button[type=submit]');
+  await logIn(page, box.code);
   await page.waitForSelector('#logins li');
 }
 

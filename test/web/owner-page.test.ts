@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { AuditEntry } from '../../src/contract/audit.js';
 import type { IssuedReceiptBody } from '../../src/contract/owner.js';
@@ -11,7 +11,7 @@ import { previewTable, previewWords } from '../../src/policy/preview.js';
 import { FakeBox, type FakeCamera } from './fake-box.js';
 import { startWeb, type Running } from './harness.js';
 import { makeLoop } from './media.js';
-import { expectFitsPhone } from './phone.js';
+import { expectFitsPhone, logIn, openPhone } from './phone.js';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -24,7 +24,7 @@ let box: FakeBox;
 let running: Running;
 let browser: Browser;
 let page: Page;
-const complaints: string[] = [];
+let complaints: string[];
 const did: string[] = [];
 const state = { enrolment: 'active' as 'active' | 'ended', paused: false, until: null as string | null };
 
@@ -192,23 +192,9 @@ beforeAll(async () => {
     entry(195, { party: 'agent', agency: null, role: null, door: 'auto', reason: 'motion', case: null }),
   );
   running = await startWeb(box, { pages: true });
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--no-first-run'] });
-  const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    viewport: { width: 390, height: 844 },
-    hasTouch: true,
-    // Colours are measured as they stay.
-    reducedMotion: 'reduce',
-  });
-  page = await context.newPage();
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    // The browser says by itself that nobody is logged in yet, and that a camera has no picture of then.
-    if (message.type() === 'error' && !/status of (401|404|422)/.test(message.text())) complaints.push(message.text());
-  });
+  ({ browser, page, complaints } = await openPhone({ expected: /status of (401|404|422)/ }));
   await page.goto(`https://localhost:${running.port}/`);
-  await page.fill('input[name=code]', box.code);
-  await page.click('button[type=submit]');
+  await logIn(page, box.code);
   await page.waitForSelector('.tile');
   await page.evaluate(`void (location.hash = '#/access')`);
   await page.waitForSelector('#sharing');

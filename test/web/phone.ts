@@ -1,5 +1,36 @@
-import type { Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { expect } from 'vitest';
+
+export const PHONE = { width: 390, height: 844 };
+
+/**
+ * A phone with an empty page. `complaints` gathers what the page did wrong, as the browser tells it.
+ * @param expected answers of the box of which the browser complains by itself
+ */
+export async function openPhone(
+  options: { expected?: RegExp; args?: readonly string[]; context?: BrowserContextOptions; complaints?: string[] } = {},
+): Promise<{ browser: Browser; page: Page; complaints: string[] }> {
+  const { expected = /status of 4\d\d/, args = [], context = {}, complaints = [] } = options;
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: ['--no-sandbox', '--no-first-run', ...args],
+  });
+  // Colours are measured as they stay.
+  const still = { reducedMotion: 'reduce' } as const;
+  const phone = { ignoreHTTPSErrors: true, viewport: PHONE, hasTouch: true, ...still, ...context };
+  const page = await (await browser.newContext(phone)).newPage();
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !expected.test(message.text())) complaints.push(message.text());
+  });
+  return { browser, page, complaints };
+}
+
+/** Types the code that stands on the box. */
+export async function logIn(page: Page, code: string): Promise<void> {
+  await page.fill('input[name=code]', code);
+  await page.click('button[type=submit]');
+}
 
 /** WCAG 2.2 §1.4.3: 4.5 to 1, or 3 to 1 for large text; of what is really painted behind each text. */
 const CONTRAST = `(() => {

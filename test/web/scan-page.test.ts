@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { ClaimedBody } from '../../src/contract/identity.js';
 import { FakeBox } from './fake-box.js';
 import { startWeb, type Running } from './harness.js';
-import { expectFitsPhone } from './phone.js';
+import { expectFitsPhone, logIn, openPhone } from './phone.js';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -65,20 +65,10 @@ afterAll(async () => {
 
 /** The QR form of a page whose browser has this camera. */
 async function open(camera: string[], options: BrowserContextOptions = {}, before?: string): Promise<void> {
-  const args = ['--no-sandbox', '--no-first-run', ...camera];
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args });
-  const viewport = { width: 390, height: 844 };
-  page = await (
-    await browser.newContext({ ignoreHTTPSErrors: true, viewport, hasTouch: true, reducedMotion: 'reduce', ...options })
-  ).newPage();
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) complaints.push(message.text());
-  });
+  ({ browser, page } = await openPhone({ args: camera, context: options, complaints }));
   if (before !== undefined) await page.addInitScript(before);
   await page.goto(`https://localhost:${running.port}/#/box`);
-  await page.fill('input[name=code]', box.code);
-  await page.click('button[type=submit]');
+  await logIn(page, box.code);
   await page.getByRole('button', { name: 'QR code', exact: true }).click();
 }
 

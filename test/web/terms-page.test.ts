@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { policyDocument, type PolicyDocument } from '../../src/contract/policy.js';
 import { policyDifference } from '../../src/policy/difference.js';
@@ -9,7 +9,7 @@ import { previewTable, previewWords } from '../../src/policy/preview.js';
 import { FakeBox } from './fake-box.js';
 import { startWeb, type Running } from './harness.js';
 import { makeLoop } from './media.js';
-import { expectFitsPhone } from './phone.js';
+import { expectFitsPhone, logIn, openPhone } from './phone.js';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -34,7 +34,7 @@ let box: FakeBox;
 let running: Running;
 let browser: Browser;
 let page: Page;
-const complaints: string[] = [];
+let complaints: string[];
 const previewed: PolicyDocument[] = [];
 
 beforeAll(async () => {
@@ -58,18 +58,9 @@ beforeAll(async () => {
     },
   });
   running = await startWeb(box, { pages: true });
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--no-first-run'] });
-  const viewport = { width: 390, height: 844 };
-  page = await (
-    await browser.newContext({ ignoreHTTPSErrors: true, viewport, hasTouch: true, reducedMotion: 'reduce' })
-  ).newPage();
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) complaints.push(message.text());
-  });
+  ({ browser, page, complaints } = await openPhone());
   await page.goto(`https://localhost:${running.port}/#/terms`);
-  await page.fill('input[name=code]', box.code);
-  await page.click('button[type=submit]');
+  await logIn(page, box.code);
   await page.waitForSelector('#terms-cam-3');
 }, 90_000);
 
