@@ -13,7 +13,8 @@ import { slug } from '../../contract/primitives.js';
 import { openAuthority } from './authority.js';
 import { startBroker } from './broker.js';
 import { ClaimBook, type EnrolmentTry } from './claim-book.js';
-import { CenterDb, type BoxRecord, type CheckpointRecord, type ClipRecord, type StoredEvent } from './db.js';
+import { CenterDb } from './db.js';
+import type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './records.js';
 import { Desk } from './desk.js';
 import { Enrolment, type IssuedClaim } from './enrolment.js';
 import { Proofs } from './proofs.js';
@@ -24,7 +25,7 @@ import { proposalBody, requestBody, Requests, type JobRecord, type Operator, typ
 import { Uploads } from './uploads.js';
 
 export type { EnrolmentTry } from './claim-book.js';
-export type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './db.js';
+export type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './records.js';
 export type { IssuedClaim } from './enrolment.js';
 export type { JobRecord, Operator, RequestBody } from './requests.js';
 

@@ -19,7 +19,8 @@ import { openEnvelope } from '../../proof/dsse.js';
 import { parseUnique } from '../../proof/json.js';
 import { signJws } from '../../proof/jws.js';
 import type { Signer } from '../../proof/keys.js';
-import type { CenterDb, ClipRecord } from './db.js';
+import type { CenterDb } from './db.js';
+import type { ClipRecord } from './records.js';
 
 export interface UploadsOptions {
   clock: Clock;

@@ -1,6 +1,6 @@
 import type { BoxView, ClipView, EventView, JobView } from './console-state.js';
 import type { PolicyReported } from '../../contract/messages.js';
-import type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './db.js';
+import type { BoxRecord, CheckpointRecord, ClipRecord, StoredEvent } from './records.js';
 import { openEnvelope } from '../../proof/dsse.js';
 import { toErrorData } from '../../base/errors.js';
 import type { JobRecord } from './requests.js';
