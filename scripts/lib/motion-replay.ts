@@ -59,7 +59,7 @@ export function replay(clip: DecodedClip, watcher: typeof Watcher, cadence: Cade
   const decoders: Decoders = {
     key: (_format, unit, done) => done(frame(unit)),
     open: (_format, onFrame) => ({
-      feed: (unit) => (onFrame(unit, frame(unit)), true),
+      feed: (unit, wanted) => (wanted && onFrame(unit, frame(unit)), true),
       close: () => undefined,
     }),
   };

@@ -13,12 +13,14 @@ const MAX_WAITING_BYTES = 8 * 1024 * 1024;
  * Access units go in as fragmented MP4, one fragment each: so the decoder knows where a picture ends without waiting
  * for the next one. The second `-threads 1` keeps the raw "encoder" from holding a picture back, and `flush_packets`
  * the output buffer: together one picture in is one picture out, within milliseconds. Which picture it is stands on
- * stderr, so that one that cannot be decoded does not shift the times of all that follow.
+ * stderr, so that one that cannot be decoded does not shift the times of all that follow. Pictures with odd times are
+ * decoded because others follow from them, and go no further.
  */
 const ARGS = [
   ...['-hide_banner', '-nostdin', '-v', 'error', '-threads', '1', '-flags', 'low_delay', '-copyts'],
   ...['-probesize', '32', '-analyzeduration', '0', '-f', 'mp4', '-i', 'pipe:0'],
-  ...['-map', '0:v:0', '-vf', `scale=${FRAME_WIDTH}:${FRAME_HEIGHT}:flags=area`, '-filter_threads', '1'],
+  ...['-map', '0:v:0', '-filter_threads', '1'],
+  ...['-vf', `select=not(mod(pts\\,2)),scale=${FRAME_WIDTH}:${FRAME_HEIGHT}:flags=area`],
   ...['-c:v', 'rawvideo', '-pix_fmt', 'gray', '-fps_mode', 'passthrough', '-enc_time_base', `1:${TIMESCALE}`],
   ...['-threads', '1', '-f', 'tee', '[f=framecrc:flush_packets=1]pipe:2|[f=rawvideo:flush_packets=1]pipe:1'],
 ];
@@ -26,36 +28,39 @@ const ARGS = [
 const STAMP = new RegExp(`0, +-?\\d+, +(-?\\d+), +\\d+, +${FRAME_BYTES}, 0x[0-9a-f]{8}$`);
 const LONGEST_LINE = 2_000;
 
-interface Waiting<T> {
+/** Gets the picture, which is valid during the call only; nothing if it could not be decoded. */
+export type Take = (gray: Uint8Array | undefined) => void;
+
+interface Waiting {
   pts: number;
-  tag: T;
+  take: Take;
 }
 
-export interface DecoderOptions<T> {
+export interface DecoderOptions {
   processes: Processes;
   log: Log;
+  /** Of the first pictures; others must have the same codec and should have the same size. */
   format: VideoFormat;
-  /** The picture is valid during the call only. */
-  onFrame: (tag: T, gray: Uint8Array) => void;
-  /** A later picture is out: this one could not be decoded. */
-  onLost: (tag: T) => void;
-  /** The decoder is gone without having been closed; what waited in it is lost. */
-  onFailed: (lost: T[]) => void;
+  /** The decoder is gone without having been closed. Whoever waited for a picture was told before. */
+  onFailed: () => void;
   /** How many pictures may wait in it. */
   maxWaiting?: number;
 }
 
 /** One ffmpeg child that turns access units into 320x180 gray pictures, in order of presentation. */
-export class Decoder<T> {
-  readonly #options: DecoderOptions<T>;
+export class Decoder {
+  readonly #options: DecoderOptions;
   readonly #child: RunningProcess;
   /** Sorted by presentation time: pictures come out in this order. */
-  readonly #waiting: Waiting<T>[] = [];
+  #waiting: Waiting[] = [];
   readonly #picture = new Uint8Array(FRAME_BYTES);
-  readonly #sets: Uint8Array;
   /** Presentation times of the pictures that come next, and bytes of pictures whose time is not known yet. */
   readonly #stamps: number[] = [];
   readonly #unread: Buffer[] = [];
+  /** The decoder's clock, which runs on from stream to stream: where it stands, and how far a stream's is behind it. */
+  #now = 0;
+  #offset: number | undefined;
+  #reorders = false;
   #line = '';
   #filled = 0;
   #index = 0;
@@ -63,9 +68,8 @@ export class Decoder<T> {
   #finishing = false;
   #complaint = '';
 
-  constructor(options: DecoderOptions<T>) {
+  constructor(options: DecoderOptions) {
     this.#options = options;
-    this.#sets = joinNals(options.format.parameterSets);
     this.#child = options.processes.start({ command: 'ffmpeg', args: ARGS });
     this.#child.stdout.on('data', (chunk: Buffer) => {
       this.#unread.push(chunk);
@@ -79,13 +83,11 @@ export class Decoder<T> {
     void this.#child.ended.then((end) => {
       if (this.#closed) return;
       this.#closed = true;
-      if (this.#finishing && end.code === 0) {
-        for (const one of this.#waiting.splice(0)) options.onLost(one.tag);
-        return;
-      }
+      this.#lose();
+      if (this.#finishing && end.code === 0) return;
       const reason = end.error?.message ?? this.#complaint.trim();
       options.log.warn({ code: end.code, signal: end.signal, reason }, 'the motion decoder ended by itself');
-      options.onFailed(this.#waiting.splice(0).map((one) => one.tag));
+      options.onFailed();
     });
   }
 
@@ -93,18 +95,33 @@ export class Decoder<T> {
     return this.#waiting.length;
   }
 
-  get closed(): boolean {
-    return this.#closed;
+  /** Whether it may go on with another stream: one that has put pictures in order keeps pictures back from then on. */
+  get reusable(): boolean {
+    return !this.#closed && !this.#reorders;
   }
 
-  /** False if it is behind: then the unit was not taken, and nothing may follow it before the next key frame. */
-  feed(unit: AccessUnit, tag: T): boolean {
+  /** What follows is of another stream, or of another time of it, and begins with a key frame. */
+  cut(): void {
+    this.#offset = undefined;
+  }
+
+  /**
+   * False if it is behind: then the unit was not taken, and nothing may follow it before the next key frame. Without
+   * `take` it is decoded only because others follow from it.
+   */
+  feed(format: VideoFormat, unit: AccessUnit, take: Take | undefined): boolean {
     if (this.#closed || this.#waiting.length >= (this.#options.maxWaiting ?? MAX_WAITING_FRAMES)) return false;
     if (this.#child.stdin.writableLength > MAX_WAITING_BYTES) return false;
+    const fresh = this.#offset === undefined;
+    this.#offset ??= this.#now - unit.dts;
+    const [dts, duration] = [2 * (unit.dts + this.#offset), 2 * unit.duration];
+    const pts = 2 * (unit.pts + this.#offset) + (take === undefined ? 1 : 0);
+    this.#now = Math.max(this.#now, unit.dts + this.#offset + Math.max(1, unit.duration));
+    this.#reorders ||= unit.pts !== unit.dts;
     // Key frames carry the parameter sets: pictures of several cameras may share a decoder.
-    const data = unit.key ? concatBytes([this.#sets, unit.data]) : unit.data;
-    this.#enqueue(unit.pts, tag);
-    this.#child.stdin.write(buildFragment(this.#index++, [{ ...unit, data }]));
+    const data = unit.key ? concatBytes([joinNals(headOf(format, fresh)), unit.data]) : unit.data;
+    if (take !== undefined) this.#enqueue(pts, take);
+    this.#child.stdin.write(buildFragment(this.#index++, [{ ...unit, data, dts, pts, duration }]));
     return true;
   }
 
@@ -123,18 +140,24 @@ export class Decoder<T> {
     await this.#child.ended;
   }
 
-  /** Gives what still waited in it. */
-  close(): T[] {
-    if (this.#closed) return [];
+  /** Whoever waits for a picture is told that it will not come. */
+  close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#child.kill();
-    return this.#waiting.splice(0).map((one) => one.tag);
+    this.#lose();
   }
 
-  #enqueue(pts: number, tag: T): void {
+  #lose(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { take } of waiting) take(undefined);
+  }
+
+  #enqueue(pts: number, take: Take): void {
     let at = this.#waiting.length;
     while (at > 0 && this.#waiting[at - 1]!.pts > pts) at--;
-    this.#waiting.splice(at, 0, { pts, tag });
+    this.#waiting.splice(at, 0, { pts, take });
   }
 
   #listen(text: string): void {
@@ -167,8 +190,14 @@ export class Decoder<T> {
 
   /** Pictures come in order of presentation: what should have come before this one will not come. */
   #give(pts: number): void {
-    while (this.#waiting.length > 0 && this.#waiting[0]!.pts < pts) this.#options.onLost(this.#waiting.shift()!.tag);
-    const first = this.#waiting.shift();
-    if (first !== undefined) this.#options.onFrame(first.tag, this.#picture);
+    while (this.#waiting.length > 0 && this.#waiting[0]!.pts < pts) this.#waiting.shift()!.take(undefined);
+    this.#waiting.shift()?.take(this.#picture);
   }
+}
+
+/** End of sequence (Rec. ITU-T H.265, 7.4.2.4.4 and 8.1.3): pictures that lead the first key frame have nothing to follow from. */
+const H265_END_OF_SEQUENCE = Uint8Array.of(36 << 1, 1);
+
+function headOf({ codec, parameterSets }: VideoFormat, fresh: boolean): Uint8Array[] {
+  return codec === 'h265' && fresh ? [H265_END_OF_SEQUENCE, ...parameterSets] : parameterSets;
 }

@@ -29,13 +29,8 @@ export async function* decodeAll(
   const slots: Slot[] = [];
   let failed = false;
   let bytes = 0;
-  const decoder = new Decoder<Slot>({
-    ...options,
-    maxWaiting: Number.POSITIVE_INFINITY,
-    onFrame: (slot, gray) => void Object.assign(slot, { gray: gray.slice(), known: true }),
-    onLost: (slot) => void (slot.known = true),
-    onFailed: () => void (failed = true),
-  });
+  const onFailed = (): void => void (failed = true);
+  const decoder = new Decoder({ ...options, maxWaiting: Number.POSITIVE_INFINITY, onFailed });
   const ready = function* (): Generator<Decoded> {
     while (slots[0]?.known === true) {
       bytes -= slots[0].unit.data.length;
@@ -48,7 +43,9 @@ export async function* decodeAll(
       slots.push(slot);
       bytes += unit.data.length;
       await decoder.taken();
-      if (!decoder.feed(unit, slot) || failed || bytes > MAX_WAITING_BYTES) throw undecodable();
+      const take = (gray: Uint8Array | undefined): void =>
+        void Object.assign(slot, { gray: gray?.slice(), known: true });
+      if (!decoder.feed(options.format, unit, take) || failed || bytes > MAX_WAITING_BYTES) throw undecodable();
       yield* ready();
     }
     await decoder.finish();
@@ -90,9 +87,9 @@ export class FilePictures implements Decoders {
     let open = true;
     let waiting: AccessUnit[] = [];
     return {
-      feed: (unit) => {
+      feed: (unit, wanted) => {
         const next = unit.dts + unit.duration;
-        const [out, kept] = split([...waiting, unit], (one) => one.pts < next);
+        const [out, kept] = split(wanted ? [...waiting, unit] : waiting, (one) => one.pts < next);
         waiting = kept;
         for (const one of out.sort((a, b) => a.pts - b.pts)) {
           const gray = this.#pictures.get(one.pts);

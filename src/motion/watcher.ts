@@ -20,8 +20,11 @@ export interface Decoders {
 }
 
 export interface FullDecoder {
-  /** False if it is behind or broken: nothing may follow before the next key frame. */
-  feed(unit: AccessUnit): boolean;
+  /**
+   * False if it is behind or broken: nothing may follow before the next key frame. A picture that is not wanted is
+   * decoded, because others follow from it, and not shown.
+   */
+  feed(unit: AccessUnit, wanted: boolean): boolean;
   close(): void;
 }
 
@@ -89,6 +92,8 @@ export class Watcher {
   /** Wall clock minus stream time, ms. */
   #wallOffset = 0;
   #behind = false;
+  /** Time of the last frame that was asked of the full-rate decoder. */
+  #asked = 0;
   #pendingKey = false;
   #lastPts = 0;
   /** Of the last tick at which a frame had been analysed since the one before: that frame, and when it was, monotonic ms. */
@@ -197,6 +202,7 @@ export class Watcher {
     this.#fullSince = units[0] === undefined ? this.#now : timeOf(units[0]);
     this.#stirred = this.#now;
     this.#behind = false;
+    this.#asked = this.#analysed;
     for (const unit of units) this.#feed(unit);
     return true;
   }
@@ -206,8 +212,17 @@ export class Watcher {
       this.stats.dropped++;
       return;
     }
-    this.#behind = this.#full?.feed(unit) === false;
+    this.#behind = this.#full?.feed(unit, this.#wants(unit)) === false;
     if (this.#behind) this.stats.dropped++;
+  }
+
+  /** Which pictures will be looked at. Of those that come in another order that is known only when they are out. */
+  #wants(unit: AccessUnit): boolean {
+    if (unit.pts !== unit.dts) return true;
+    const t = timeOf(unit);
+    if (t <= this.#asked || (!unit.key && t - this.#asked < LEAST_STEP_MS)) return false;
+    this.#asked = t;
+    return true;
   }
 
   #frame(unit: AccessUnit, gray: Uint8Array): void {

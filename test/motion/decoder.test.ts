@@ -22,21 +22,15 @@ test.each(['libx264', 'libx265'] as const)(
     expect(units).toHaveLength(40);
     const seen: { pts: number; index: number }[] = [];
     let arrived = (): void => undefined;
-    const decoder = new Decoder<AccessUnit>({
-      processes,
-      log: silentLog,
-      format,
-      onFrame: (unit, gray) => {
-        seen.push({ pts: unit.pts, index: indexOf(gray) });
-        arrived();
-      },
-      onLost: () => undefined,
-      onFailed: () => undefined,
-    });
+    const decoder = new Decoder({ processes, log: silentLog, format, onFailed: () => undefined });
+    const take = (unit: AccessUnit) => (gray: Uint8Array | undefined) => {
+      seen.push({ pts: unit.pts, index: indexOf(gray!) });
+      arrived();
+    };
     for (const unit of units) {
       // The next picture is fed only when this one is out: a decoder that keeps one back never gets here.
       const out = new Promise<void>((resolve) => (arrived = resolve));
-      expect(decoder.feed(unit, unit)).toBe(true);
+      expect(decoder.feed(format, unit, take(unit))).toBe(true);
       await out;
     }
     decoder.close();
@@ -53,22 +47,18 @@ test('pictures that are put in order by the decoder come out with their own time
   let index = Number.NEGATIVE_INFINITY;
   let rising = true;
   const enough = new Promise<void>((resolve) => {
-    const decoder = new Decoder<AccessUnit>({
-      processes,
-      log: silentLog,
-      format,
-      onFrame: (unit, gray) => {
+    const decoder = new Decoder({ processes, log: silentLog, format, onFailed: () => undefined });
+    for (const unit of units) {
+      decoder.feed(format, unit, (gray) => {
+        if (gray === undefined) return;
         times.push(unit.pts);
         rising &&= indexOf(gray) > index;
         index = indexOf(gray);
         if (times.length < 35) return;
         decoder.close();
         resolve();
-      },
-      onLost: () => undefined,
-      onFailed: () => undefined,
-    });
-    for (const unit of units) decoder.feed(unit, unit);
+      });
+    }
   });
   await enough;
   expect(times).toEqual([...times].sort((a, b) => a - b));
@@ -109,6 +99,90 @@ test('key frames of several cameras share one child per picture size, and each g
     expect(c).toBeLessThan(d! - 5);
     expect(a).toBeCloseTo(results[0]!, 5);
   }
+});
+
+/** Decoders that note which children they start. */
+function counted(): { decoders: FfmpegDecoders; pids: number[] } {
+  const pids: number[] = [];
+  const decoders = new FfmpegDecoders({
+    clock,
+    log: silentLog,
+    processes: {
+      start(spec) {
+        const child = processes.start(spec);
+        pids.push(child.pid);
+        return child;
+      },
+    },
+  });
+  return { decoders, pids };
+}
+
+test('cameras of one picture size whose parameter sets differ share a child, though their pictures do not carry them', async () => {
+  const cameras = await Promise.all(
+    ['cabac=1:8x8dct=1', 'cabac=0:8x8dct=0'].map(async (how, i) => {
+      const frames = [new Uint8Array(FRAME_BYTES).fill(level(5 + 20 * i))];
+      return unitsOf(await encode(frames, { extra: ['-x264-params', how] }));
+    }),
+  );
+  const [a, b] = cameras.map((one) => Buffer.concat(one.format.parameterSets).toString('hex'));
+  expect(a).not.toBe(b);
+  const { decoders, pids } = counted();
+  const seen: (number | undefined)[] = [];
+  for (let round = 0; round < 3; round++) {
+    for (const { format, units } of cameras)
+      decoders.key(format, units[0]!, (gray) => seen.push(gray && indexOf(gray)));
+  }
+  await decoders.idle();
+  decoders.stop();
+  expect(pids).toHaveLength(1);
+  expect(seen).toHaveLength(6);
+  for (const [i, index] of seen.entries()) expect(Math.abs(index! - (5 + 20 * (i % 2)))).toBeLessThan(4);
+});
+
+test.each(['libx264', 'libx265'] as const)(
+  '%s: a full-rate decoder that is given back serves the next camera, and only pictures that are wanted come out',
+  async (codec) => {
+    const cameras = await Promise.all(
+      [0, 12].map(async (from) => unitsOf(await encode(flat(32).slice(from), { codec }))),
+    );
+    const { decoders, pids } = counted();
+    for (const [k, { format, units }] of [...cameras, cameras[0]!].entries()) {
+      const seen: { pts: number; index: number }[] = [];
+      const full = decoders.open(
+        format,
+        (unit, gray) => seen.push({ pts: unit.pts, index: indexOf(gray) }),
+        () => undefined,
+      );
+      for (const [i, unit] of units.entries()) expect(full?.feed(unit, i % 3 === 0)).toBe(true);
+      await decoders.idle();
+      full?.close();
+      expect(seen.map((one) => one.pts)).toEqual(units.filter((_, i) => i % 3 === 0).map((unit) => unit.pts));
+      const first = k === 1 ? 12 : 0;
+      for (const [i, { index }] of seen.entries()) expect(Math.abs(index - (first + 3 * i))).toBeLessThan(4);
+      // Nothing of it is told any more.
+      expect(full?.feed(units[0]!, true)).toBe(false);
+    }
+    decoders.stop();
+    expect(pids).toHaveLength(1);
+  },
+);
+
+test('a decoder that has put pictures in order is not given to the next camera', async () => {
+  const { format, units } = unitsOf(await encode(flat(12), { extra: ['-bf', '2'] }));
+  const { decoders, pids } = counted();
+  for (let i = 0; i < 2; i++) {
+    const full = decoders.open(
+      format,
+      () => undefined,
+      () => undefined,
+    );
+    for (const [at, unit] of units.entries()) full?.feed(unit, at === 0);
+    await decoders.idle();
+    full?.close();
+  }
+  decoders.stop();
+  expect(pids).toHaveLength(2);
 });
 
 test('a decoder that is killed gives back what waited, and a new one is started after a pause', async () => {
@@ -160,7 +234,7 @@ test('a full-rate decoder that hangs is given up, so that the camera is looked a
     () => failed++,
   );
   process.kill(pid, 'SIGSTOP');
-  expect(full?.feed(units[0]!)).toBe(true);
+  expect(full?.feed(units[0]!, true)).toBe(true);
   decoders.sweep();
   await fake.advance(9_000);
   decoders.sweep();

@@ -87,6 +87,8 @@ function stopIfThere(pid: number): void {
   }
 }
 
+/** Which child looks at every frame: a camera begins with it, and it is used again when something stirs. */
+const EVERY_FRAME = 0;
 const phases = (events: MotionEvent[]): string[] =>
   events.map((event) => event.phase).filter((one) => one !== 'update');
 /** Of the first walk: where the stream stood when it was last seen. */
@@ -97,7 +99,7 @@ test('a decoder that stands still is replaced, with a word, and the event that i
   await feed(0, 9);
   expect(phases(events)).toEqual(['start']);
   const before = pids.length;
-  process.kill(pids.at(-1)!, 'SIGSTOP');
+  process.kill(pids[EVERY_FRAME]!, 'SIGSTOP');
   await feed(9, 20, { wait: false });
   await feed(20, 32);
   expect(warnings.join()).toMatch(/does not answer/);
@@ -129,7 +131,7 @@ test('a decoder that dies while none may be started leaves the camera watched, a
   };
   await give(0, 8);
   expect(phases(events)).toEqual(['start']);
-  process.kill(pids.at(-1)!, 'SIGKILL');
+  process.kill(pids[EVERY_FRAME]!, 'SIGKILL');
   await expect.poll(() => warnings.join(), { timeout: 10_000 }).toMatch(/ended by itself/);
   // No time passes: the pause before another one is started is not over.
   await give(8, 16);
