@@ -119,7 +119,11 @@ serve<RingApi>(main, {
   anchor: ({ stream, seq }) => ring.anchor(stream, seq),
   protect: (protections) => ring.setProtections(protections),
   markMotion: ({ camera, fromMs, toMs }) => ring.markMotion(camera, fromMs, toMs),
-  erase: () => ring.erase(),
+  erase() {
+    ring.erase();
+    // Whoever asked must not be told a second longer of what is gone.
+    tellStatus();
+  },
   eraseStep: () => ring.eraseStep(),
   setMaximum: (maximumMs) => ring.setLimits({ ...data.limits, maximumMs }),
   useKey: (key) => void (held.signer = signerFromKey(key)),

@@ -138,6 +138,12 @@ export class StreamRecorder {
     }
   }
 
+  /** Everything on the disk is erased: what was safe there is no more. */
+  erased(): void {
+    this.abandon('agent_stopped');
+    this.#committedEndMono = undefined;
+  }
+
   /** A disk was opened (again): what it says about the last gap counts. */
   attach(core: Core): void {
     const stream = core.tables.ensureStream(this.name);

@@ -259,7 +259,7 @@ export class Ring implements RecorderHost {
    */
   erase(): void {
     this.#disk.read(() => orderErase(this.#options.directory));
-    for (const recorder of this.#recorders.values()) recorder.abandon('agent_stopped');
+    for (const recorder of this.#recorders.values()) recorder.erased();
     this.#disk.letGo();
     this.#disk.open('agent_stopped');
   }

@@ -48,6 +48,16 @@ test('erased is erased, held or not, and the same run records on', () => {
   expect(rig.ring.diskId).toBe(id);
 });
 
+test('what was erased is not said to be recorded: only new bytes on the disk are', () => {
+  recorded();
+  const ages = (): (number | null)[] => rig.ring.status().streams.map((stream) => stream.committedAgeMs);
+  expect(ages()).toEqual([expect.any(Number), expect.any(Number)]);
+  rig.ring.erase();
+  expect(ages()).toEqual([null, null]);
+  rig.record(5);
+  expect(ages()).toEqual([expect.any(Number), expect.any(Number)]);
+});
+
 test.each(['at once', 'half moved', 'all moved, the order still there', 'half unlinked'])(
   'a kill in the middle ends erased after the restart: %s',
   (when) => {
