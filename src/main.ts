@@ -99,7 +99,7 @@ async function compose(base: Base): Promise<Agent> {
     onStorm: (storm) => alarms.storm(storm),
     onBlind: (blind) => alarms.blind(blind),
     onView: (view) => background(alarms.saveView(view)),
-    onRefused: (camera) => background(cameras.room.loginRefused(camera)),
+    onRefused: ({ camera, login }) => background(cameras.room.loginRefused(camera, login)),
     admit: (camera, sinceMono) => cameras.admit(camera, sinceMono),
     onDisk: (disk) => background(store.kv.put({ key: EXPECTED_DISK, value: disk })),
     onDeath: fail,

@@ -97,7 +97,7 @@ const ingest = createIngest({
   sink,
   pool,
   onStatus: (status) => tell('status', status),
-  onRefused: (camera) => tell('refused', camera),
+  onRefused: (camera, login) => tell('refused', { camera, login }),
   admit: (camera, sinceMono) => admissions.ask((ask) => tell('admit', { ask, camera, sinceMono })),
 });
 
@@ -123,7 +123,7 @@ serve<MediaApi>(main, {
   cameraMotion: ({ camera, active }) => motion?.cameraMotion(camera, active ?? undefined),
   setZones: ({ camera, zones, timeZone }) => motion?.setZones(camera, zones, timeZone),
   loopDelay: (ms) => measureLoopDelay(clock, ms),
-  refuse: (camera) => ingest.refuse(camera),
+  refuse: ({ camera, login }) => ingest.refuse(camera, login),
   admitted: ({ ask, admission }) => admissions.answer(ask, admission),
   async stop() {
     await ingest.stop();

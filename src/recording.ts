@@ -28,7 +28,7 @@ export interface RecordingOptions {
   onStorm: (storm: MediaNotes['storm']) => void;
   onBlind: (blind: MediaNotes['blind']) => void;
   /** A camera refused the password. */
-  onRefused: (camera: string) => void;
+  onRefused: (refused: MediaNotes['refused']) => void;
   /** Whether it is this camera that answers at its address; never rejects. */
   admit: (camera: string, sinceMono: number) => Promise<Admission>;
   /** The ring records to this disk from now on. */

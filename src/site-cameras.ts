@@ -64,8 +64,8 @@ export class SiteCameras {
       interfaces: settings['cameras.interfaces'],
       allowLoopback: settings['cameras.allow_loopback'],
       onChanged: () => background(this.record()),
-      onRefused: (refused) => {
-        for (const camera of refused) background(recording.media.refuse(camera));
+      onRefused: (refused, login) => {
+        for (const camera of refused) background(recording.media.refuse({ camera, login }));
       },
       onEvent: (event) => {
         if (event.kind === 'motion' && event.camera !== null) background(this.#motion(event.camera, event.active));

@@ -39,7 +39,7 @@ export interface MediaData {
 export interface MediaApi {
   setCameras(cameras: IngestCamera[]): void;
   /** Somebody else's login to this camera was refused: no further one is tried until its credentials change. */
-  refuse(camera: string): void;
+  refuse(what: RefusedLogin): void;
   /** The answer to note `admit`. */
   admitted(answer: { ask: number; admission: Admission }): void;
   /** What of a camera's motion is told, from its next picture on. */
@@ -52,6 +52,12 @@ export interface MediaApi {
   loopDelay(ms: number): Promise<LoopDelay>;
   /** Ends every session; the last fragments are on their way to the ring when it resolves. */
   stop(_: undefined): Promise<void>;
+}
+
+/** What a camera refused, as its print. */
+export interface RefusedLogin {
+  camera: string;
+  login: string;
 }
 
 /** One-way messages of the media thread. */
@@ -67,8 +73,8 @@ export interface MediaNotes {
   /** What a camera's view looks like. */
   view: { camera: string; view: Uint8Array };
   live: LiveMessage;
-  /** The camera refused the password: nobody may log in until it changes. */
-  refused: string;
+  /** Nobody may log in with this until it changes. */
+  refused: RefusedLogin;
   /** May the streams of this camera be opened? Answered by `admitted`. */
   admit: { ask: number; camera: string; sinceMono: number };
 }

@@ -45,7 +45,7 @@ export interface CamerasDeps {
   /** After every change of the adopted cameras or their credentials. */
   onChanged?: (cameras: Camera[]) => void;
   /** A device refused its password: every other login to these cameras must stop. */
-  onRefused?: (cameras: string[]) => void;
+  onRefused?: (cameras: string[], login: string) => void;
   /** What the cameras' own sensors tell; without it they are not asked. */
   onEvent?: (event: CameraEvent) => void;
   /** Whether a device tells of motion by itself, as it changes. */
@@ -239,9 +239,12 @@ export class Cameras {
     return this.#desk.isHeld((await this.#desk.get(id)).device);
   }
 
-  /** Another room's login to this camera was refused: none is tried here either until the credentials change. */
-  async loginRefused(id: string): Promise<void> {
-    await this.#desk.refusedElsewhere(await this.#desk.get(id));
+  /**
+   * Another room's login to this camera was refused: with the same credentials none is tried here either.
+   * @param login the print of what was refused
+   */
+  async loginRefused(id: string, login: string): Promise<void> {
+    await this.#desk.refusedElsewhere(await this.#desk.get(id), login);
   }
 
   async #scanOnce(ports: boolean): Promise<void> {

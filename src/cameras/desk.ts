@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
+import { loginPrint } from '../base/login-print.js';
 import type { Log, Redactor } from '../base/log.js';
 import type { Camera, Credentials, Device, Discovered } from '../contract/camera.js';
 import type { AddDeviceBody } from '../contract/http.js';
@@ -22,7 +23,8 @@ export interface DeskDeps {
   held?: HeldTable;
   allowLoopback: boolean;
   resolve?: (host: string) => Promise<string>;
-  onRefused?: (cameras: string[]) => void;
+  /** `login` is the print of the credentials that were refused. */
+  onRefused?: (cameras: string[], login: string) => void;
   driver: CameraDriver;
   /** The adopted cameras or their credentials are other ones now. */
   changed: () => Promise<void>;
@@ -79,18 +81,20 @@ export class CameraDesk {
 
   async credentialsOfDevice(device: Device): Promise<Credentials> {
     const stored = await this.deps.credentials.get(credentialName(device.id));
-    if (stored === null) return { username: '', password: '' };
-    this.deps.redactor.add(stored.password);
-    return stored;
+    const credentials = stored ?? { username: '', password: '' };
+    if (stored !== null) this.deps.redactor.add(stored.password);
+    this.#logins.uses(device.id, credentials);
+    return credentials;
   }
 
   isHeld(device: Device): boolean {
     return this.#logins.isHeld(device.id);
   }
 
-  async refusedElsewhere({ device }: Camera): Promise<void> {
-    // It was told to the others by whoever was refused.
-    if (!this.isHeld(device)) this.#logins.refused(device.id, await this.credentialsOfDevice(device));
+  async refusedElsewhere({ device }: Camera, login: string): Promise<void> {
+    // What it was refused with may have been replaced meanwhile.
+    await this.credentialsOfDevice(device);
+    this.#logins.refusedElsewhere(device.id, login);
   }
 
   /** Something that logs in to a camera's device. @throws BluelightError CAMERA_LOGIN_HELD, CAMERA_NO_ONVIF */
@@ -108,7 +112,7 @@ export class CameraDesk {
     return this.#logins.run(device.id, {
       ...{ by, work: (login) => work(at ?? endpointOf(device), login) },
       credentials: () => this.credentialsOfDevice(device),
-      onRefused: () => this.#tellRefused(device.id),
+      onRefused: (credentials) => this.#tellRefused(device.id, credentials),
     });
   }
 
@@ -120,7 +124,7 @@ export class CameraDesk {
     if (result.login === 'accepted') this.#logins.accepted(id);
     if (result.login === 'refused') {
       this.#logins.refused(id, credentials);
-      await this.#tellRefused(id);
+      await this.#tellRefused(id, credentials);
     }
     return result;
   }
@@ -145,7 +149,7 @@ export class CameraDesk {
         await this.#seal(device, credentials);
         accepted?.();
       },
-      onRefused: () => this.#tellRefused(device.id),
+      onRefused: () => this.#tellRefused(device.id, credentials),
     });
     await this.deps.changed();
   }
@@ -220,7 +224,7 @@ export class CameraDesk {
           if (before !== undefined) await this.#seal(before, credentials);
           return found;
         },
-        onRefused: () => this.#tellRefused(key),
+        onRefused: () => this.#tellRefused(key, credentials),
       });
       const plan = planAdoption({
         ...{ endpoint, endpointReference, connected, replaces, name: request.name, now: clock.now() },
@@ -265,9 +269,10 @@ export class CameraDesk {
     return plan;
   }
 
-  #seal(device: Device, credentials: Credentials): Promise<void> {
+  async #seal(device: Device, credentials: Credentials): Promise<void> {
     const at = this.deps.clock.now();
-    return this.deps.credentials.put({ name: credentialName(device.id), ...credentials, at });
+    await this.deps.credentials.put({ name: credentialName(device.id), ...credentials, at });
+    this.#logins.uses(device.id, credentials);
   }
 
   async #forgetIfUnused(device: Device): Promise<void> {
@@ -275,9 +280,9 @@ export class CameraDesk {
     await this.deps.credentials.remove(credentialName(device.id));
   }
 
-  async #tellRefused(device: string): Promise<void> {
-    const concerned = (await this.list()).filter((camera) => camera.device.id === device);
-    if (concerned.length > 0) this.deps.onRefused?.(concerned.map((camera) => camera.id));
+  async #tellRefused(device: string, credentials: Credentials): Promise<void> {
+    const concerned = (await this.list()).filter((camera) => camera.device.id === device).map(({ id }) => id);
+    if (concerned.length > 0) this.deps.onRefused?.(concerned, loginPrint(credentials));
   }
 }
 

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { BluelightError, errorCode } from '../base/errors.js';
+import { loginPrint } from '../base/login-print.js';
 import type { Credentials } from '../contract/camera.js';
 import type { Login } from './driver.js';
 
@@ -21,7 +21,7 @@ export interface Attempt<T> {
   by: 'agent' | 'person';
   /** Calls `accepted` as soon as the device has let it in. */
   work: (login: Login) => Promise<T>;
-  onRefused: () => Promise<void>;
+  onRefused: (credentials: Credentials) => Promise<void>;
 }
 
 /** A person who says so may try the same password once more: the account may have been switched on meanwhile. */
@@ -33,6 +33,8 @@ const MAX_TRIES_BY_PERSON = 2;
  */
 export class LoginLedger {
   readonly #refusals = new Map<string, Refusal[]>();
+  /** Which credentials the box has for a device. */
+  readonly #current = new Map<string, string>();
   readonly #turns = new Map<string, Promise<void>>();
 
   constructor(
@@ -44,7 +46,7 @@ export class LoginLedger {
   /** @throws BluelightError CAMERA_LOGIN_HELD if a login now could lock the device. */
   check(device: string, credentials: Credentials, by: 'agent' | 'person'): void {
     const recent = this.#recent(device);
-    const print = fingerprint(credentials);
+    const print = loginPrint(credentials);
     const same = recent.filter((refusal) => refusal.print === print);
     if (same[0] !== undefined && same.length >= (by === 'person' ? MAX_TRIES_BY_PERSON : 1)) {
       throw held('it refused this user name and password', this.#minutesLeft(same[0]), 'give the right password');
@@ -80,7 +82,7 @@ export class LoginLedger {
     } catch (error) {
       if (errorCode(error) === 'CAMERA_REFUSED' && credentials !== undefined) {
         this.refused(device, credentials);
-        await onRefused();
+        await onRefused(credentials);
       }
       throw error;
     } finally {
@@ -90,18 +92,39 @@ export class LoginLedger {
   }
 
   refused(device: string, credentials: Credentials): void {
-    const refusal = { atMono: this.clock.monotonic(), print: fingerprint(credentials) };
-    this.#refusals.set(device, [...this.#recent(device), refusal]);
-    this.onHeld([...this.#refusals.keys()]);
+    this.#note(device, loginPrint(credentials));
+  }
+
+  /** Another room was refused, perhaps a while ago: with which credentials says their print. */
+  refusedElsewhere(device: string, print: string): void {
+    // One that is known already was told to the others by whoever was refused.
+    if (!this.#recent(device).some((refusal) => refusal.print === print)) this.#note(device, print);
   }
 
   accepted(device: string): void {
-    if (this.#refusals.delete(device)) this.onHeld([...this.#refusals.keys()]);
+    if (this.#refusals.delete(device)) this.#tellHeld();
   }
 
-  /** Whether logins of this device stand still. */
+  /** The box logs in to this device with these from now on. */
+  uses(device: string, credentials: Credentials): void {
+    this.#current.set(device, loginPrint(credentials));
+  }
+
+  /** Whether logins of this device stand still: what the box has was refused, or too much of anything was. */
   isHeld(device: string): boolean {
-    return this.#recent(device).length > 0;
+    const recent = this.#recent(device);
+    const current = this.#current.get(device);
+    if (current === undefined || recent.length >= MAX_REFUSED) return recent.length > 0;
+    return recent.some((refusal) => refusal.print === current);
+  }
+
+  #note(device: string, print: string): void {
+    this.#refusals.set(device, [...this.#recent(device), { atMono: this.clock.monotonic(), print }]);
+    this.#tellHeld();
+  }
+
+  #tellHeld(): void {
+    this.onHeld([...this.#refusals.keys()].filter((device) => this.isHeld(device)));
   }
 
   #recent(device: string): Refusal[] {
@@ -112,12 +135,6 @@ export class LoginLedger {
   #minutesLeft(refusal: Refusal): number {
     return Math.ceil((LOCK_MS - (this.clock.monotonic() - refusal.atMono)) / 60_000);
   }
-}
-
-function fingerprint({ username, password }: Credentials): string {
-  return createHash('sha256')
-    .update(JSON.stringify([username, password]))
-    .digest('hex');
 }
 
 function held(why: string, minutes: number, fix: string): BluelightError {

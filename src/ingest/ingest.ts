@@ -1,4 +1,5 @@
 import { errorMessage, BluelightError } from '../base/errors.js';
+import { loginPrint } from '../base/login-print.js';
 import type { GapReason } from '../media/stream.js';
 import { ffmpegEngine } from './ffmpeg.js';
 import { CameraLogins } from './logins.js';
@@ -70,9 +71,14 @@ export class Ingest {
     }
   }
 
-  /** Another part of the box was refused by this camera: stop logging in to it too. */
-  refuse(camera: string): void {
-    this.#cameras.get(camera)?.logins.refuse('the camera refuses the user name or password');
+  /**
+   * Another part of the box was refused by this camera: stop logging in to it with the same credentials.
+   * @param login the print of what was refused
+   */
+  refuse(camera: string, login: string): void {
+    const known = this.#cameras.get(camera);
+    if (known === undefined || loginPrint(known) !== login) return;
+    known.logins.refuse('the camera refuses the user name or password');
   }
 
   status(): IngestStatus[] {
@@ -132,7 +138,7 @@ export class Ingest {
         random,
         admit: admit === undefined ? undefined : (since) => admit(camera.id, since),
         onStatus: (now) => onStatus?.(now),
-        onRefused: () => onRefused?.(camera.id),
+        onRefused: () => onRefused?.(camera.id, loginPrint(camera)),
       });
     } catch (error) {
       if (!(error instanceof BluelightError)) throw error;

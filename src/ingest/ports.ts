@@ -69,8 +69,8 @@ export interface IngestDeps {
   onStatus?: (status: IngestStatus) => void;
   /** Asked before every session: after an outage another camera may have the address. With the end of the last session. */
   admit?: (camera: string, sinceMono: number) => Promise<Admission>;
-  /** The camera refused the password: whoever else logs in to it must stop too. */
-  onRefused?: (camera: string) => void;
+  /** The camera refused the credentials with this print: whoever else logs in to it with them must stop too. */
+  onRefused?: (camera: string, login: string) => void;
 }
 
 /** Where an engine gets its stream from. */

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { loginPrint } from '../../src/base/login-print.js';
 import { NO_FAULTS } from '../../src/sim/camera/options.js';
 import type { VirtualCamera, VirtualCameras } from '../../src/sim/camera/index.js';
 import { clock, PASSWORD, start } from '../sim-camera/rig.js';
@@ -161,6 +162,24 @@ test('a changed password costs one refused login, whoever asks; the new one two 
   await mine.cameras.password('cam-1', { username: 'admin', password: 'changed-1' });
   expect(await mine.cameras.admit('cam-1')).toEqual({ ok: true });
   expect((await mine.cameras.devices())[0]!.link).toBe('ok');
+});
+
+test('a refusal that is told late counts for the password that was refused, not for the one given meanwhile', async () => {
+  await add(a);
+  const old = loginPrint({ username: 'admin', password: PASSWORD });
+  const given = { username: 'admin', password: 'changed-3' };
+  a.setFaults({ password: given.password });
+  await mine.cameras.password('cam-1', given);
+  await mine.cameras.loginRefused('cam-1', old);
+  expect(await mine.cameras.loginHeld('cam-1')).toBe(false);
+  expect(await mine.cameras.admit('cam-1')).toEqual({ ok: true });
+  // Nor does a restart make it the present one's.
+  mine = box({ ...mine.tables });
+  await mine.cameras.restore();
+  expect(await mine.cameras.loginHeld('cam-1')).toBe(false);
+  await mine.cameras.loginRefused('cam-1', loginPrint(given));
+  expect(await mine.cameras.loginHeld('cam-1')).toBe(true);
+  await expect(mine.cameras.snapshot('cam-1')).rejects.toMatchObject({ code: 'CAMERA_LOGIN_HELD' });
 });
 
 test('a new device takes the place of a camera, which keeps its id and name', async () => {

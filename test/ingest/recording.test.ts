@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test as base } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { createLog, Redactor } from '../../src/base/log.js';
+import { loginPrint } from '../../src/base/login-print.js';
 import { systemProcesses, type Processes } from '../../src/base/processes.js';
 import { createIngest, type Ingest, type IngestDeps } from '../../src/ingest/ingest.js';
 import type { EngineName } from '../../src/ingest/ports.js';
@@ -136,9 +137,10 @@ describe.for(['native', 'ffmpeg'] as const)('by the %s engine', (engine) => {
     const file = await elementaryStream();
     const mounts = ['/main', '/sub'].map((path) => ({ path, file, codec: 'h264' as const, fps: 15 }));
     const server = await rig.serve({ mounts, auth: 'digest', user: USER, password: PASSWORD });
-    const refused: string[] = [];
-    const { ingest, recorder, log } = rig.ingest({ onRefused: (id) => void refused.push(id) });
-    ingest.setCameras([camera(engine, server, { main: '/main', sub: '/sub' }, 'Wr0ng-Password')]);
+    const refused: string[][] = [];
+    const { ingest, recorder, log } = rig.ingest({ onRefused: (...what) => void refused.push(what) });
+    const wrong = camera(engine, server, { main: '/main', sub: '/sub' }, 'Wr0ng-Password');
+    ingest.setCameras([wrong]);
     await until('both streams say that the password is wrong', 10, () =>
       ingest.status().every((one) => one.state === 'auth_failed'),
     );
@@ -157,10 +159,12 @@ describe.for(['native', 'ffmpeg'] as const)('by the %s engine', (engine) => {
     // Several backoffs pass; the only connection is the one that was refused.
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(server.count('connected'), log.join('')).toBe(1);
-    expect(refused).toEqual(['door']);
+    expect(refused).toEqual([['door', loginPrint(wrong)]]);
     expect(log.join('')).not.toContain('Wr0ng');
 
     ingest.setCameras([camera(engine, server, { main: '/main', sub: '/sub' })]);
+    // Somebody else's word of the old one comes late.
+    ingest.refuse('door', loginPrint(wrong));
     await until('the right password is used at once', 15, () =>
       ingest.status().every((one) => one.state === 'recording'),
     );
