@@ -5,6 +5,7 @@ import type { Processes, RunningProcess } from '../base/processes.js';
 import { BoxReader, parseInit, parseMoof } from '../media/mp4.js';
 import { TIMESCALE } from '../media/stream.js';
 import { classifyEnd, isHarmless, REFUSED } from './complaint.js';
+import { Holes } from './holes.js';
 import { RateLimit } from './rate.js';
 import type { EndCause, Engine, EngineEnd, EngineEvents, EngineSession, EngineSource } from './ports.js';
 import { RedirectGuard } from './redirect-guard.js';
@@ -20,9 +21,11 @@ export interface FfmpegDeps {
 
 /** Options of the inner RTSP input. `timeout` (µs) is what ends a dead connection; without it ffmpeg waits for ever. */
 const RTSP_OPTIONS = {
-  // UDP only where the camera refuses TCP: it loses packets without a word.
+  // UDP only where the camera refuses TCP, and then from the camera's address only (the guard names it).
   rtsp_transport: 'udp+tcp',
-  rtsp_flags: 'prefer_tcp',
+  rtsp_flags: 'prefer_tcp+filter_src',
+  // Only with a queue for what comes out of order is a packet that is missing told, over TCP too.
+  reorder_queue_size: '16',
   timeout: '10000000',
   // Audio is not even set up: recording it needs a decision of law that is not ours.
   allowed_media_types: 'video',
@@ -36,7 +39,7 @@ const RTSP_OPTIONS = {
  * fragment per picture carries its time and length without a container of our own.
  */
 const ARGS = [
-  ...['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'warning'],
+  ...['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'repeat+warning'],
   ...['-f', 'concat', '-safe', '0', '-protocol_whitelist', 'pipe,fd,rtsp,tcp,rtp,udp', '-i', 'pipe:0'],
   ...['-map', '0:v:0', '-c', 'copy', '-flush_packets', '1'],
   ...['-f', 'mp4', '-movflags', 'frag_every_frame+empty_moov+default_base_moof', 'pipe:1'],
@@ -47,6 +50,8 @@ const LED: EngineEnd = {
   detail: 'the camera wants to send us to another address; this is not followed',
 };
 const KEPT_LINES = 20;
+/** How libavformat/rtpdec.c tells of packets that did not come; the picture that lacks them comes out after it. */
+const LOST = /RTP: missed (-?\d+) packets|RTP: PT=\w+: bad cseq/;
 const STOP_GRACE_MS = 2_000;
 
 /** A copying ffmpeg child per stream: speaks to whatever ffmpeg speaks to, at several times the cost of the native engine. */
@@ -67,6 +72,7 @@ class FfmpegSession implements EngineSession {
   #moof: Uint8Array | undefined;
   #scale = 1;
   #accepted = false;
+  readonly #holes = new Holes();
 
   constructor(deps: FfmpegDeps, source: EngineSource, events: EngineEvents) {
     this.#deps = deps;
@@ -109,7 +115,7 @@ class FfmpegSession implements EngineSession {
     const process = this.#deps.processes.start({ command: 'ffmpeg', args: ARGS });
     this.#process = process;
     process.stdin.end(script);
-    process.stdout.on('data', (chunk: Uint8Array) => this.#onOutput(chunk));
+    process.stdout.on('data', (chunk: Uint8Array) => void afterNextRead().then(() => this.#onOutput(chunk)));
     let rest = '';
     process.stderr.on('data', (chunk: Uint8Array) => {
       const lines = (rest + Buffer.from(chunk).toString('utf8')).split(/\r?\n|\r/);
@@ -117,6 +123,7 @@ class FfmpegSession implements EngineSession {
       for (const line of lines) this.#onComplaint(line);
     });
     const end = await process.ended;
+    await afterNextRead();
     if (rest !== '') this.#onComplaint(rest);
     if (this.#own !== undefined) return this.#own;
     if (end.error !== undefined) return { cause: 'broken', detail: `ffmpeg: ${errorMessage(end.error)}` };
@@ -125,6 +132,7 @@ class FfmpegSession implements EngineSession {
 
   #onComplaint(line: string): void {
     const clean = this.#scrub(line);
+    if (LOST.test(clean)) this.#onLoss(clean);
     if (clean.trim() === '' || isHarmless(clean)) return;
     this.#lines.push(clean);
     if (this.#lines.length > KEPT_LINES) this.#lines.shift();
@@ -133,6 +141,15 @@ class FfmpegSession implements EngineSession {
     this.#deps.log.debug(
       { stream: this.#source.stream, line: clean, ...(dropped > 0 ? { dropped } : {}) },
       'ffmpeg says',
+    );
+  }
+
+  #onLoss(line: string): void {
+    this.#holes.missed();
+    if (this.#own !== undefined) return;
+    const packets = LOST.exec(line)?.[1];
+    this.#events.lost(
+      packets === undefined ? 'packets of the camera are missing' : `${packets} packets of the camera are missing`,
     );
   }
 
@@ -182,15 +199,22 @@ class FfmpegSession implements EngineSession {
     for (const sample of moof.samples) {
       if (at < 8 || at + sample.size > mdat.length)
         return this.#refuse('broken', 'ffmpeg wrote a fragment that cannot be read');
-      this.#events.picture({
+      const picture = {
         data: mdat.subarray(at, at + sample.size),
         dts: Math.round(dts * this.#scale),
         pts: Math.round((dts + sample.compositionOffset) * this.#scale),
         // ffmpeg keeps a picture until it has seen the start of the next but one (parser, then muxer).
         arrivedMs: now - (2 * sample.duration * this.#scale * 1000) / TIMESCALE,
-      });
+      };
+      if (this.#holes.passes(picture.dts, now)) this.#events.picture(picture);
       at += sample.size;
       dts += sample.duration;
     }
   }
+}
+
+/** After the event loop has looked at every pipe once more: what ffmpeg said before it wrote is read before it. */
+async function afterNextRead(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
 }

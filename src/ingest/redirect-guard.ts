@@ -10,7 +10,8 @@ const VERDICT_BYTES = 32;
 /**
  * The way of a foreign RTSP client to one camera and to nothing else: it connects here, what it says goes to the camera,
  * and an answer that would lead it elsewhere (RFC 2326 §11.3 redirects; `source` of a UDP transport, §12.39) is not
- * passed on but ends the connection. ffmpeg follows both without asking.
+ * passed on but ends the connection. ffmpeg follows both without asking. What is sent over UDP does not pass here: the
+ * answer is made to name the camera's address, so that the client listens to it alone and sends it its reports.
  */
 export class RedirectGuard {
   readonly #sockets = new Set<Socket>();
@@ -19,6 +20,10 @@ export class RedirectGuard {
   #tail = '';
   /** The beginning of the camera's answer to the newest login. */
   #verdict: string | undefined;
+  /** The client asked for UDP: what the camera says on this connection is text. */
+  #udp = false;
+  /** The beginning of a line that is not complete yet. */
+  #line = '';
   /** The camera wanted to send the client to another address. */
   led = false;
   /** The camera answered a login with 401 or 403. */
@@ -48,6 +53,8 @@ export class RedirectGuard {
   #accept(client: Socket): void {
     this.#tail = '';
     this.#verdict = undefined;
+    this.#udp = false;
+    this.#line = '';
     const { host, port } = this.#camera;
     const camera = connect(port, host);
     for (const [from, to] of [
@@ -64,7 +71,9 @@ export class RedirectGuard {
       });
     }
     client.on('data', (chunk: Buffer) => {
-      if (/^authorization[ \t]*:/im.test(chunk.toString('latin1'))) this.#verdict = '';
+      const text = chunk.toString('latin1');
+      if (/^authorization[ \t]*:/im.test(text)) this.#verdict = '';
+      if (/^transport[ \t]*:[^\r\n]*client_port=/im.test(text)) this.#udp = true;
     });
     client.pipe(camera);
     camera.on('data', (chunk: Buffer) => {
@@ -72,7 +81,7 @@ export class RedirectGuard {
       if (this.#leadsElsewhere(chunk)) {
         this.led = true;
         camera.destroy();
-      } else if (!client.write(chunk)) {
+      } else if (!client.write(this.#udp ? this.#nameSource(chunk, camera.remoteAddress ?? host) : chunk)) {
         camera.pause();
         client.once('drain', () => camera.resume());
       }
@@ -83,6 +92,20 @@ export class RedirectGuard {
     if (this.#verdict === undefined || this.#verdict.length > VERDICT_BYTES) return;
     this.#verdict += chunk.toString('latin1', 0, VERDICT_BYTES);
     if (/^RTSP\/\S{0,16}[ \t]+40[13]\b/.test(this.#verdict)) this.refused = true;
+  }
+
+  /** A line may come in pieces; only the one that is looked for is waited for, because a body may end without a break. */
+  #nameSource(chunk: Buffer, address: string): Buffer {
+    const text = this.#line + chunk.toString('latin1');
+    const end = text.lastIndexOf('\n') + 1;
+    const partial = text.slice(end).toLowerCase();
+    const waits = partial !== '' && (partial.startsWith('transport') || 'transport'.startsWith(partial));
+    this.#line = waits ? text.slice(end, end + TAIL_BYTES) : '';
+    const whole = waits ? text.slice(0, end) : text;
+    const named = whole.replace(/^transport[ \t]*:[^\r\n]*/gim, (line) =>
+      /source=|RTP\/AVP\/TCP/i.test(line) ? line : `${line};source=${address}`,
+    );
+    return Buffer.from(named, 'latin1');
   }
 
   #leadsElsewhere(chunk: Buffer): boolean {

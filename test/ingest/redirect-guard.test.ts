@@ -77,3 +77,32 @@ test.each([
   guard.close();
   camera.close();
 });
+
+test.each([
+  [['RTSP/1.0 200 OK\r\nTransport: RTP/AVP;unicast;server_port=1-2\r\n\r\n']],
+  [['RTSP/1.0 200 OK\r\nTran', 'sport: RTP/AVP;unicast;server_', 'port=1-2\r\n\r\n']],
+  [['RTSP/1.0 200 OK\r\nTransport: RTP/AVP;unicast;source=127.0.0.1;server_port=1-2\r\n\r\n']],
+])('a client that asks for UDP is told whom to listen to: %j', async (pieces) => {
+  const camera = createServer((socket) => {
+    socket.setNoDelay(true);
+    const send = async (): Promise<void> => {
+      for (const piece of pieces) {
+        socket.write(piece, 'latin1');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      socket.end();
+    };
+    socket.once('data', () => void send());
+  }).listen(0, '127.0.0.1');
+  await once(camera, 'listening');
+  const guard = await RedirectGuard.open({ host: '127.0.0.1', port: (camera.address() as AddressInfo).port });
+  const client = connect(guard.port, '127.0.0.1');
+  client.write('SETUP / RTSP/1.0\r\nTransport: RTP/AVP/UDP;unicast;client_port=5-6\r\n\r\n');
+  let got = '';
+  client.on('data', (chunk: Buffer) => (got += chunk.toString('latin1')));
+  await once(client, 'close');
+  guard.close();
+  camera.close();
+  expect(got.split('source=').length).toBe(2);
+  expect(got).toMatch(/^RTSP\/1\.0 200 OK\r\nTransport: RTP\/AVP;unicast;[^\r]*source=127\.0\.0\.1[^\r]*\r\n\r\n$/);
+});
