@@ -69,7 +69,15 @@ export const OUTAGES: readonly Outage[] = [
   { name: 'garbage in packets', run: (camera) => fault(camera, { garbage: 'payload' }, 8_000) },
   { name: 'slow-loris', run: (camera) => rebooted(camera, { slow: true }, 10_000) },
   { name: 'no key frames', run: (camera) => fault(camera, { noKeyFrames: true }, 13_000) },
-  { name: '100 times the bit rate', run: (camera) => fault(camera, { bitrateFactor: 300 }, 8_000) },
+  {
+    name: '100 times the bit rate',
+    async run(camera, lab) {
+      camera.setFaults({ bitrateFactor: 100 });
+      await lab.untilCutOff(camera);
+      await pause(3_000);
+      camera.setFaults(NO_FAULTS);
+    },
+  },
   { name: 'led elsewhere', run: (camera) => rebooted(camera, { redirectTo: '127.0.0.1' }, 8_000) },
 ];
 
@@ -155,6 +163,15 @@ export class Lab implements AsyncDisposable {
       const mine = devices.find((one) => one.cameras.includes(this.idOf(camera)));
       return mine?.link === link ? true : undefined;
     }, 30_000, 500); // prettier-ignore
+  }
+
+  /** Until both streams of a camera are called invalid. */
+  async untilCutOff(camera: VirtualCamera): Promise<void> {
+    const seen = await until(async () => {
+      const mine = (await this.#site.status()).streams.filter((one) => one.camera === this.idOf(camera));
+      return mine.length === 2 && mine.every((one) => one.state === 'invalid') ? true : undefined;
+    }, 30_000, 200); // prettier-ignore
+    if (seen === undefined) throw new Error(`${camera.id} was not cut off`);
   }
 
   async password(camera: VirtualCamera, password: string): Promise<void> {

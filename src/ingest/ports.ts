@@ -29,7 +29,7 @@ export type IngestStatus = Omit<StreamStatus, 'ageMs'>;
 
 /** What a camera may send before it is cut off, and how long it may be silent. */
 export interface IngestLimits {
-  /** Over five seconds. */
+  /** Over five seconds, whatever the stream; what is usual for it sets its own limit below (`rateLimit`). */
   maxBytesPerSecond: number;
   maxAccessUnitBytes: number;
   /** From the start of a session to its first picture. */

@@ -8,6 +8,7 @@ import type { Admission, EndCause, Engine, EngineEnd, EngineName, IngestLimits, 
 import type { EngineSource } from './ports.js';
 import { RateLimit } from './rate.js';
 import type { Track } from './track.js';
+import { UsualRate } from './usual-rate.js';
 import { WatchedSession } from './watched-session.js';
 
 export interface SupervisorOptions {
@@ -59,6 +60,7 @@ export class StreamSupervisor {
   readonly #options: SupervisorOptions;
   readonly #stop = new AbortController();
   readonly #failures: RateLimit;
+  readonly #usual = new UsualRate();
   #status: IngestStatus;
   #running: Promise<void> | undefined;
   #engine = 0;
@@ -144,7 +146,7 @@ export class StreamSupervisor {
       if (admission?.ok === false) return { cause: 'offline', detail: admission.detail, busy: false, goodMs: 0 };
       track.begin(engine.name);
       let goodSince: number | undefined;
-      const session = new WatchedSession(this.#options, engine, source, {
+      const session = new WatchedSession({ ...this.#options, usual: this.#usual }, engine, source, {
         onAccepted: () => login.accepted(),
         onTick: () => {
           if (track.recording) goodSince ??= clock.monotonic();

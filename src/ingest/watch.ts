@@ -14,9 +14,11 @@ export interface SessionView {
   /** Since the current five-second window opened. */
   windowBytes: number;
   bytesPerSecond: number;
+  /** What this stream may send (`rateLimit`). */
+  maxBytesPerSecond: number;
 }
 
-const WINDOW_SECONDS = 5;
+export const WINDOW_SECONDS = 5;
 
 /**
  * Silence longer than this is a stall: 30 pictures, at least 5 s (a hiccup of the network), at most a minute. Never less
@@ -27,11 +29,20 @@ export function stallLimitMs(fps: number, maxGopMs: number, limits: IngestLimits
   return Math.min(60_000, Math.max(Math.min(5_000, limits.stallMs), 30_000 / fps, maxGopMs));
 }
 
+/** Whether more comes than the stream may send. */
+export function isFlood(view: Pick<SessionView, 'windowBytes' | 'bytesPerSecond' | 'maxBytesPerSecond'>): boolean {
+  return view.windowBytes > view.maxBytesPerSecond * WINDOW_SECONDS || view.bytesPerSecond > view.maxBytesPerSecond;
+}
+
 /** Whether a session has to be ended, and why. Looks at pictures and bytes, never at the life of a process. */
 export function judgeSession(view: SessionView, limits: IngestLimits): EngineEnd | undefined {
   const { now, openedAt, lastPictureAt } = view;
-  if (view.windowBytes > limits.maxBytesPerSecond * WINDOW_SECONDS || view.bytesPerSecond > limits.maxBytesPerSecond) {
-    return { cause: 'invalid', detail: 'the camera sends more data than a video stream can have' };
+  if (isFlood(view)) {
+    const detail =
+      view.maxBytesPerSecond < limits.maxBytesPerSecond
+        ? 'the camera sends far more data than it usually does; look at its bit rate setting'
+        : 'the camera sends more data than a video stream can have';
+    return { cause: 'invalid', detail };
   }
   if (lastPictureAt === undefined) {
     const late = now - openedAt > limits.firstPictureMs;

@@ -3,7 +3,8 @@ import { errorMessage } from '../base/errors.js';
 import type { Log } from '../base/log.js';
 import type { Engine, EngineEnd, EngineEvents, EngineSource, IngestLimits, RawPicture } from './ports.js';
 import type { Track } from './track.js';
-import { judgeSession } from './watch.js';
+import { rateLimit, type UsualRate } from './usual-rate.js';
+import { isFlood, judgeSession, WINDOW_SECONDS } from './watch.js';
 
 const WATCH_MS = 500;
 /** How long a stopped session may take before it is left behind. */
@@ -14,6 +15,8 @@ export interface SessionOptions {
   clock: Clock;
   log: Log;
   limits: IngestLimits;
+  /** Of this stream, over all its sessions. */
+  usual: UsualRate;
 }
 
 /** A session under the watchdog: what is silent, too large or without key frames is ended. */
@@ -104,7 +107,8 @@ export class WatchedSession {
     const { meter } = track;
     const now = clock.monotonic();
     const windowBytes = meter.openBytes;
-    meter.tick(now);
+    const { maxBytesPerSecond, flood } = this.#weigh(meter.tick(now), windowBytes);
+    if (flood) this.#options.usual.exceeded(now);
     const verdict = judgeSession(
       {
         now,
@@ -116,11 +120,23 @@ export class WatchedSession {
         maxGopMs: meter.maxGopMs,
         windowBytes,
         bytesPerSecond: meter.bytesPerSecond,
+        maxBytesPerSecond,
       },
       limits,
     );
     if (verdict?.cause !== 'invalid' || track.keyProblem === undefined) return verdict;
     return { ...verdict, detail: track.keyProblem };
+  }
+
+  /** How much may come, and whether more does; what is within goes into what is usual. */
+  #weigh(measured: boolean, windowBytes: number): { maxBytesPerSecond: number; flood: boolean } {
+    const { track, limits, usual } = this.#options;
+    const { fps, bytesPerSecond } = track.meter;
+    const picture = { width: 0, height: 0, ...track.format, fps };
+    const maxBytesPerSecond = rateLimit(usual.of(picture), picture, limits.maxBytesPerSecond);
+    const flood = isFlood({ windowBytes, bytesPerSecond, maxBytesPerSecond });
+    if (measured && track.recording && !flood) usual.learn(picture, bytesPerSecond, WINDOW_SECONDS);
+    return { maxBytesPerSecond, flood };
   }
 
   #fail(end: EngineEnd): void {

@@ -5,6 +5,7 @@ import { classifyEnd } from '../../src/ingest/complaint.js';
 import { CameraLogins } from '../../src/ingest/logins.js';
 import { DEFAULT_LIMITS } from '../../src/ingest/ports.js';
 import { ffconcatScript, formatSource, parseSource } from '../../src/ingest/source.js';
+import { rateLimit, UsualRate } from '../../src/ingest/usual-rate.js';
 import { CaptureClock } from '../../src/ingest/wall.js';
 import { judgeSession, stallLimitMs, type SessionView } from '../../src/ingest/watch.js';
 
@@ -92,6 +93,7 @@ const calm: SessionView = {
   maxGopMs: 2_000,
   windowBytes: 1_000,
   bytesPerSecond: 400_000,
+  maxBytesPerSecond: 8_000_000,
 };
 
 test.each<[string, Partial<SessionView>, string | undefined]>([
@@ -112,8 +114,65 @@ test.each<[string, Partial<SessionView>, string | undefined]>([
   ['a fragment takes its time at one picture in ten seconds', { fps: 0.1, lastFragmentAt: 60_000 }, undefined],
   ['far too much data', { windowBytes: 100_000_000 }, 'invalid'],
   ['too much data over a window', { bytesPerSecond: 20_000_000 }, 'invalid'],
+  [
+    'as much as this stream may send',
+    { bytesPerSecond: 500_000, windowBytes: 2_500_000, maxBytesPerSecond: 500_000 },
+    undefined,
+  ],
+  ['more than this stream may send', { bytesPerSecond: 500_001, maxBytesPerSecond: 500_000 }, 'invalid'],
+  ['more within a window than it may send in one', { windowBytes: 2_500_001, maxBytesPerSecond: 500_000 }, 'invalid'],
 ])('the watchdog on "%s"', (_name, change, cause) => {
   expect(judgeSession({ ...calm, ...change }, DEFAULT_LIMITS)?.cause).toBe(cause);
+});
+
+const MBIT = 125_000;
+const SUB = { width: 640, height: 360, fps: 10 };
+const MAIN = { width: 1920, height: 1080, fps: 15 };
+
+test.each<[string, number | undefined, typeof SUB, number, boolean]>([
+  ['a substream at a hundred times', 0.3, SUB, 30, false],
+  ['a small substream at a hundred times', 0.1, SUB, 10, false],
+  ['a main stream at a hundred times', 2.5, MAIN, 250, false],
+  ['a main stream at fifty times', 1, MAIN, 50, false],
+  ['a smart codec that wakes up', 0.3, SUB, 3, true],
+  ['a smart codec after a dead calm', 0.03, MAIN, 8, true],
+  ['noise at night', 2.5, MAIN, 12, true],
+  ['twenty times', 0.5, SUB, 10, true],
+  ['next to nothing, a hundred times', 0.02, SUB, 2, true],
+  ['a large stream, not measured yet', undefined, MAIN, 40, true],
+  ['a substream that floods from the beginning', undefined, SUB, 30, false],
+  ['a rich substream, not measured yet', undefined, SUB, 6, true],
+  ['a stream of a frame rate that is not known yet', undefined, { ...MAIN, fps: 0 }, 99, true],
+  ['before the first picture', undefined, { width: 0, height: 0, fps: 0 }, 99, true],
+  ['before the first picture, more than any stream', undefined, { width: 0, height: 0, fps: 0 }, 101, false],
+  ['the largest stream that there is', 80, { width: 3840, height: 2160, fps: 30 }, 101, false],
+])('what a stream may send: %s (usually %s Mbit/s)', (_name, usual, picture, sent, allowed) => {
+  const limit = rateLimit(usual === undefined ? undefined : usual * MBIT, picture, DEFAULT_LIMITS.maxBytesPerSecond);
+  expect(sent * MBIT <= limit).toBe(allowed);
+}); // prettier-ignore
+
+test('what is usual is known after 20 s, follows for half an hour, and is forgotten with the size of the picture', () => {
+  const usual = new UsualRate();
+  for (let s = 0; s < 15; s += 5) usual.learn(SUB, 40_000, 5);
+  expect(usual.of(SUB)).toBeUndefined();
+  usual.learn(SUB, 40_000, 5);
+  expect(usual.of(SUB)).toBe(40_000);
+  for (let s = 0; s < 3_600; s += 5) usual.learn(SUB, 40_000, 5);
+  // A burst of ten minutes is no new habit; a new setting that lasts is one within hours.
+  for (let s = 0; s < 600; s += 5) usual.learn(SUB, 400_000, 5);
+  expect(usual.of(SUB)).toBeLessThan(200_000);
+  for (let s = 0; s < 3 * 3_600; s += 5) usual.learn(SUB, 400_000, 5);
+  expect(usual.of(SUB)).toBeGreaterThan(390_000);
+  expect(usual.of(MAIN)).toBeUndefined();
+});
+
+test('a stream that was set to far more on purpose is measured anew after an hour of being cut off', () => {
+  const usual = new UsualRate();
+  for (let s = 0; s < 60; s += 5) usual.learn(SUB, 40_000, 5);
+  for (let at = 0; at < 60 * MIN; at += MIN) usual.exceeded(at);
+  expect(usual.of(SUB)).toBe(40_000);
+  usual.exceeded(60 * MIN);
+  expect(usual.of(SUB)).toBeUndefined();
 });
 
 test('the stall limit follows the frame rate between 5 s and a minute', () => {

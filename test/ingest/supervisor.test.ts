@@ -113,6 +113,41 @@ test('what is broken waits up to a minute; a minute of good pictures forgets the
   await supervisor.stop('agent_stopped', '');
 });
 
+test('a hundred times of what a stream usually sends is cut off, and so it is after the next login', async () => {
+  const { clock, native, supervisor, recorder } = setUp();
+  const pictures = accessUnitsInFile(await elementaryStream(), 'h264').map((nals) => joinNals(nals));
+  supervisor.start();
+  await pass(clock, 0);
+  native.last.events.accepted();
+  let sent = 0;
+  const send = async (seconds: number, bytes: number): Promise<void> => {
+    for (let i = 0; i < 15 * seconds; i++, sent++) {
+      await clock.advance(1000 / 15);
+      const { events } = native.last;
+      events.received(bytes);
+      events.picture({ data: pictures[sent % 60]!, dts: sent * 6000, pts: sent * 6000, arrivedMs: clock.monotonic() });
+    }
+  };
+  // 0.36 Mbit/s, with a burst of ten times; a hundred times that are 36 Mbit/s, which a large stream may have.
+  await send(60, 3_000);
+  await send(10, 30_000);
+  expect(supervisor.status.state).toBe('recording');
+  for (let s = 0; s < 5 && supervisor.status.state !== 'invalid'; s += 0.2) await send(0.2, 300_000);
+  expect(supervisor.status).toMatchObject({
+    state: 'invalid',
+    detail: expect.stringContaining('than it usually does'),
+  });
+  expect(recorder.gaps.at(-1)?.reason).toBe('stream_invalid');
+  await pass(clock, 1_000);
+  expect(native.sessions.length).toBe(2);
+  native.last.events.accepted();
+  await send(1, 300_000);
+  expect(supervisor.status.state).toBe('recording');
+  for (let s = 0; s < 5 && supervisor.status.state !== 'invalid'; s += 0.2) await send(0.2, 300_000);
+  expect(supervisor.status.state).toBe('invalid');
+  await supervisor.stop('agent_stopped', '');
+});
+
 test('where the first engine cannot speak to a camera the second does, and says so', async () => {
   const { clock, native, ffmpeg, supervisor } = setUp();
   supervisor.start();
