@@ -28,7 +28,9 @@ export function decodeClip(path: string, cache: string): DecodedClip {
       '-f',
       'rawvideo',
     ];
-    spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', path, ...scaled, gray], { stdio: 'inherit' });
+    spawnSync('ffmpeg', ['-v', 'error', '-y', '-skip_loop_filter', 'all', '-i', path, ...scaled, gray], {
+      stdio: 'inherit',
+    });
     type Packet = { pts_time: string; flags: string; size: string };
     const found = (JSON.parse(packets) as { packets: Packet[] }).packets;
     const pictures = found
