@@ -41,6 +41,8 @@ export interface ClipRequest {
   job?: string;
   motionEvent?: string;
   piece?: number;
+  /** One of several files within what was asked, exactly. */
+  covers?: { fromMs: number; toMs: number };
   /** False: it stays on the box, for the owner's own use. */
   send: boolean;
 }

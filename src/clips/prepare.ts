@@ -80,7 +80,8 @@ export async function prepare(
   if (plan.rebuilding && (plan.files.length !== 1 || plan.gaps.length > 0)) {
     return { do: 'wait', untilMs: now + REBUILD_LOOK_MS, why: 'the index of the recordings is being rebuilt' };
   }
-  const [first, ...others] = plan.files;
+  // What a clip was found to be it stays: two runs may tell of one time where the clock was set back.
+  const [first, ...others] = clip.covers === null ? plan.files : nearest(plan.files, clip.covers);
   if (first === undefined) {
     const reason = plan.gaps[0]?.reason ?? 'not recorded';
     return { do: 'fail', code: 'NO_COVERAGE', why: `nothing of this range is recorded (${reason})` };
@@ -108,6 +109,12 @@ export async function prepare(
     await options.gate.finished(grant, { outcome: 'failed', bytes: 0, why: errorMessage(error) });
     throw error;
   }
+}
+
+/** The file that begins and ends closest to where this one did. */
+function nearest(files: readonly PlannedFile[], { fromMs, toMs }: { fromMs: number; toMs: number }): PlannedFile[] {
+  const off = (file: PlannedFile): number => Math.abs(file.startMs - fromMs) + Math.abs(file.endMs - toMs);
+  return [...files].sort((a, b) => off(a) - off(b)).slice(0, 1);
 }
 
 /** The gate is asked for what would really leave. Segments that reach out of the hours are left out, not cut. */

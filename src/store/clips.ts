@@ -36,6 +36,7 @@ export interface NewClip {
   detail: string;
   motionEvent: string | null;
   piece?: number;
+  covers?: { fromMs: number; toMs: number };
   createdMs: number;
   requester: string;
   reason: string;
@@ -272,9 +273,9 @@ export function clipsTable(sql: Sql) {
 function insert(sql: Sql, clip: NewClip): number {
   return sql.run(
     `insert into clips (id, camera, from_ms, to_ms, rendition, priority, rank, state, detail, motion_event,
-       piece, created_ms, requester, reason, case_no, job)
+       piece, covers_from_ms, covers_to_ms, created_ms, requester, reason, case_no, job)
      values (:id, :camera, :from, :to, :rendition, :priority, :rank, :state, :detail, :event,
-       :piece, :created, :requester, :reason, :caseNo, :job)
+       :piece, :coversFrom, :coversTo, :created, :requester, :reason, :caseNo, :job)
      on conflict do nothing`,
     {
       id: clip.id,
@@ -288,6 +289,8 @@ function insert(sql: Sql, clip: NewClip): number {
       detail: clip.detail,
       event: clip.motionEvent,
       piece: clip.piece ?? 0,
+      coversFrom: clip.covers?.fromMs ?? null,
+      coversTo: clip.covers?.toMs ?? null,
       created: clip.createdMs,
       requester: clip.requester,
       reason: clip.reason,

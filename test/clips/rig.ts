@@ -61,6 +61,8 @@ export interface FakeRing extends FootagePort {
   openFromMs: number;
   /** A new run begins here. */
   formatChangesAtMs: number;
+  /** By how much the clock was set back with it. */
+  setBackMs: number;
   /** The index knows nothing yet. */
   rebuilding: boolean;
   /** Of all segments. */
@@ -128,13 +130,15 @@ export function fakeRing(startMs: number, seconds = 8): FakeRing {
     startMs,
     openFromMs: Infinity,
     formatChangesAtMs: Infinity,
+    setBackMs: 0,
     corrupt: false,
     reads: 0,
     plan({ fromMs, toMs }) {
-      const all = records.map((record, i) => ({
+      const isNew = (record: SegmentRecord): boolean => record.startMs + 1000 > ring.formatChangesAtMs;
+      const all = records.map((record) => ({
         seq: record.seq,
-        startMs: record.startMs,
-        endMs: startMs + (i + 1) * 1000,
+        startMs: record.startMs - (isNew(record) ? ring.setBackMs : 0),
+        endMs: record.startMs + 1000 - (isNew(record) ? ring.setBackMs : 0),
         bytes: record.bytes,
         sha256: record.sha256,
         link: recordLink(record),
@@ -145,8 +149,8 @@ export function fakeRing(startMs: number, seconds = 8): FakeRing {
       const touched = all.filter((segment) => segment.startMs < toMs && segment.endMs > fromMs);
       const segments = touched.filter((segment) => segment.endMs <= ring.openFromMs);
       const runs = [
-        segments.filter((segment) => segment.endMs <= ring.formatChangesAtMs),
-        segments.filter((segment) => segment.endMs > ring.formatChangesAtMs),
+        segments.filter((segment) => !isNew(segment.record)),
+        segments.filter((segment) => isNew(segment.record)),
       ];
       const files: PlannedFile[] = runs
         .filter((run) => run.length > 0)
