@@ -18,6 +18,21 @@ export interface Clock {
   every(ms: number, fn: () => void | Promise<void>): () => void;
 }
 
+/** How often the two clocks are read at most, and what may lie between the readings. */
+const READ = { times: 4, apartMs: 0.5 };
+
+/** Wall minus monotonic time, ms: what a step of the wall clock changes. Of a thread that was held up in between, the best reading. */
+export function wallMinusMonotonic(clock: Pick<Clock, 'now' | 'monotonic'>): number {
+  let best = { apart: Infinity, offset: 0 };
+  for (let i = 0; i < READ.times && best.apart > READ.apartMs; i++) {
+    const before = clock.monotonic();
+    const wall = clock.now();
+    const after = clock.monotonic();
+    if (after - before < best.apart) best = { apart: after - before, offset: wall - (before + after) / 2 };
+  }
+  return best.offset;
+}
+
 /** A timer of Node that is set for longer fires at once: from 1970 to now is longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.js';
+import { wallMinusMonotonic, type Clock } from '../base/clock.js';
 import { ulid } from '../base/ids.js';
 import type { BufferPool } from '../media/buffers.js';
 import { Fragmenter } from '../media/fragmenter.js';
@@ -59,7 +59,9 @@ export class Track {
   #capture = new CaptureClock();
   #run: OpenRun | undefined;
   #lastGap: GapReason | undefined;
-  #lastEndWallMs = 0;
+  #lastEnd = { wallMs: -Infinity, monoMs: -Infinity };
+  /** The run before ended without a picture missing: times go on from there. */
+  #unbroken = false;
   meter: Meter;
   lastPictureAt: number | undefined;
   lastKeyAt: number | undefined;
@@ -120,6 +122,7 @@ export class Track {
   end(reason: GapReason, detail: string): void {
     this.#releaseSettling();
     const run = this.#run;
+    this.#unbroken = false;
     if (run === undefined) {
       if (this.#lastGap !== reason) this.#options.sink.runEnd(this.#options.stream, undefined, reason, detail);
     } else {
@@ -170,17 +173,17 @@ export class Track {
       this.#capture.observe(picture.dts / TICKS_PER_MS, picture.arrivedMs);
     } else if (key && changed) {
       this.end('format_changed', 'the camera changed its video settings');
-    } else if (key && this.#clockError(run) > MAX_CLOCK_ERROR_MS) {
+      this.#unbroken = true;
+    } else if (key && this.#capture.error > MAX_CLOCK_ERROR_MS) {
+      this.end('unknown', 'it became known when the pictures are taken; recording went on without a pause');
+    } else if (key && Math.abs(this.#wallBase() - run.wallBase) > MAX_CLOCK_ERROR_MS) {
       this.end('unknown', 'the clock was corrected; recording went on without a pause');
+      this.#unbroken = true;
     }
   }
 
-  #clockError(run: OpenRun): number {
-    return Math.max(Math.abs(this.#wallBase() - run.wallBase), this.#capture.error);
-  }
-
   #wallBase(): number {
-    return this.#options.clock.now() - this.#options.clock.monotonic();
+    return wallMinusMonotonic(this.#options.clock);
   }
 
   #start(picture: RawPicture): void {
@@ -193,11 +196,12 @@ export class Track {
     this.keyProblem = undefined;
     const { clock, stream, camera, role, sink, fragmentMs, pool } = this.#options;
     const mediaMs = picture.dts / TICKS_PER_MS;
-    this.#capture.anchor(mediaMs);
+    if (!this.#unbroken) this.#capture.anchor(mediaMs, this.#lastEnd.monoMs);
+    this.#unbroken = false;
     const monoMs = this.#capture.at(mediaMs);
     let wallBase = this.#wallBase();
     // Two runs of a stream never overlap, unless the clock itself was set back.
-    const overlap = this.#lastEndWallMs - (monoMs + wallBase);
+    const overlap = this.#lastEnd.wallMs - (monoMs + wallBase);
     if (overlap > 0 && overlap < MAX_CLOCK_ERROR_MS) wallBase += overlap;
     this.#format = format;
     this.#run = {
@@ -219,7 +223,7 @@ export class Track {
       format,
       init,
       wallMs: monoMs + wallBase,
-      monoMs: picture.arrivedMs,
+      monoMs,
     });
   }
 
@@ -237,9 +241,9 @@ export class Track {
       this.#complete(run, duration);
     }
     run.lastDts = dts;
-    const wallMs = this.#capture.at(picture.dts / TICKS_PER_MS) + run.wallBase;
-    const { data, arrivedMs } = picture;
-    const done = run.fragmenter.begin({ data, key, dts, pts, wallMs, monoMs: arrivedMs });
+    const monoMs = this.#capture.at(picture.dts / TICKS_PER_MS);
+    const wallMs = monoMs + run.wallBase;
+    const done = run.fragmenter.begin({ data: picture.data, key, dts, pts, wallMs, monoMs });
     for (const fragment of done) this.#deliver(run, fragment);
   }
 
@@ -247,7 +251,8 @@ export class Track {
   #complete(run: OpenRun, duration: number): void {
     const { unit, fragments } = run.fragmenter.complete(duration);
     if (unit === undefined) return;
-    this.#lastEndWallMs = unit.wallMs + unit.duration / TICKS_PER_MS;
+    const durationMs = unit.duration / TICKS_PER_MS;
+    this.#lastEnd = { wallMs: unit.wallMs + durationMs, monoMs: unit.monoMs + durationMs };
     this.#options.sink.accessUnit(this.#options.stream, unit);
     for (const fragment of fragments) this.#deliver(run, fragment);
   }

@@ -3,6 +3,8 @@ const MAX_SLEW = 500e-6;
 const WINDOW_MS = 30_000;
 /** An offset by the camera's own clock is believed if capture is then this long before arrival. */
 const MAX_CAMERA_LATENCY_MS = 1_500;
+/** Two estimates are not further apart than they may be wrong; beyond this the run before it was wrong. */
+const LONGEST_OVERLAP_MS = 2_000;
 
 /**
  * When was a picture taken, on the box's monotonic clock? Arrival is late by a delay that varies but is never negative,
@@ -30,9 +32,10 @@ export class CaptureClock {
     this.#target = believed ? cameraMs - mediaMs : arrival;
   }
 
-  /** A new run may start at the best estimate there is. */
-  anchor(mediaMs: number): void {
-    this.#offset = this.#target;
+  /** A new run may start at the best estimate there is, but not before `endMs`, at which the one before it ended. */
+  anchor(mediaMs: number, endMs = -Infinity): void {
+    const overlap = endMs - (mediaMs + this.#target);
+    this.#offset = this.#target + (overlap < LONGEST_OVERLAP_MS ? Math.max(0, overlap) : 0);
     this.#lastMedia = mediaMs;
   }
 

@@ -32,7 +32,7 @@ export interface AccessUnit {
   duration: number;
   /** Wall clock of the box at capture as well as it is known, ms since 1970. */
   wallMs: number;
-  /** `Clock.monotonic` of the box at arrival, ms. */
+  /** The same moment on `Clock.monotonic` of the box: no step of the wall clock changes it. */
   monoMs: number;
 }
 

@@ -197,10 +197,12 @@ export class Applier {
   #gap(entry: EntryOf<'gap'>): void {
     const stream = this.#tables.ensureStream(entry.stream);
     const open = this.#tables.openGap(stream.id);
-    if (open !== undefined && open.from_ms <= entry.fromMs) {
+    // A clock that was ahead was corrected meanwhile: it is the same gap, begun earlier.
+    const same = open?.boot_id === entry.boot && open.mono_ms === entry.monoMs;
+    if (open !== undefined && (same || open.from_ms <= entry.fromMs)) {
       this.#tables.sql.run('delete from gaps where id = :id', { id: open.id });
     }
-    if (entry.toMs > entry.fromMs && !this.#hasGap(stream, entry.fromMs, entry.reason)) {
+    if (entry.toMs !== entry.fromMs && !this.#hasGap(stream, entry.fromMs, entry.reason)) {
       this.#insertGap(stream, entry);
     }
   }
@@ -216,18 +218,21 @@ export class Applier {
   }
 
   #insertGap(stream: StreamRow, entry: EntryOf<'gap-open'> | EntryOf<'gap'>): void {
+    const end = entry.k === 'gap' ? entry : undefined;
     this.#tables.sql.run(
-      `insert into gaps (stream_id, from_ms, to_ms, reason, boot_id, mono_ms, to_mono_ms, clock)
-       values (:stream, :fromMs, :toMs, :reason, :boot, :monoMs, :toMonoMs, :clock)`,
+      `insert into gaps (stream_id, reason, from_ms, boot_id, mono_ms, clock, to_ms, to_boot_id, to_mono_ms, to_clock)
+       values (:stream, :reason, :fromMs, :boot, :monoMs, :clock, :toMs, :toBoot, :toMonoMs, :toClock)`,
       {
         stream: stream.id,
-        fromMs: entry.fromMs,
-        toMs: entry.k === 'gap' ? entry.toMs : null,
         reason: entry.reason,
+        fromMs: entry.fromMs,
         boot: entry.boot,
         monoMs: entry.monoMs,
-        toMonoMs: entry.k === 'gap' ? entry.toMonoMs : null,
         clock: CLOCK_TRUST.indexOf(entry.clock),
+        toMs: end?.toMs ?? null,
+        toBoot: end === undefined ? null : (end.toBoot ?? end.boot),
+        toMonoMs: end?.toMonoMs ?? null,
+        toClock: end === undefined ? null : CLOCK_TRUST.indexOf(end.toClock ?? end.clock),
       },
     );
   }

@@ -166,7 +166,7 @@ export class RingCheck {
     const before = this.#core.tables.linkOf(stream.id, seq - 1);
     if (before !== undefined && !before.equals(row.prev!))
       return this.#index(stream, seq, 'it does not continue the chain');
-    if (!this.#core.tables.inTimeIndex(row)) return this.#index(stream, seq, 'the index by time does not know it');
+    if (!this.#core.tables.inTimeIndex(detail)) return this.#index(stream, seq, 'the index by time does not know it');
     const path = this.#core.path(stream.name, seq);
     const size = statSync(path, { throwIfNoEntry: false })?.size;
     if (size === undefined) return this.#add('row_without_file', stream.name, seq, 'its file is missing');

@@ -1,6 +1,7 @@
 import type { Core } from './core.js';
 import { segmentId } from './layout.js';
 import type { StreamRow } from './rows.js';
+import type { Tables } from './tables.js';
 
 /** clock = ntp */
 const TRUSTED = 2;
@@ -55,12 +56,30 @@ function shiftSegments(core: Core, stream: StreamRow, boot: string): void {
 }
 
 function shiftGaps(core: Core, boot: string): void {
+  const { sql } = core.tables;
   const from = shiftOf('gaps.from_ms - gaps.shift_from_ms', 'gaps.mono_ms');
-  const to = shiftOf('gaps.to_ms - gaps.shift_to_ms', 'gaps.to_mono_ms');
-  core.tables.sql.run(
-    `update gaps set from_ms = from_ms - shift_from_ms + ${from}, shift_from_ms = ${from},
-       to_ms = to_ms - shift_to_ms + ${to}, shift_to_ms = ${to}
+  sql.run(
+    `update gaps set from_ms = from_ms - shift_from_ms + ${from}, shift_from_ms = ${from}
      where boot_id = :boot and clock <> ${TRUSTED}`,
     { boot },
+  );
+  const to = shiftOf('gaps.to_ms - gaps.shift_to_ms', 'gaps.to_mono_ms');
+  sql.run(
+    `update gaps set to_ms = to_ms - shift_to_ms + ${to}, shift_to_ms = ${to}
+     where to_boot_id = :boot and to_clock <> ${TRUSTED}`,
+    { boot },
+  );
+}
+
+/**
+ * Gaps from before the oldest footage are forgotten with it; not those of a clock that was wrong and is still to be
+ * corrected.
+ */
+export function forgetGaps(tables: Tables, stream: StreamRow, before: { beforeMs: number; boot: string }): void {
+  tables.sql.run(
+    `delete from gaps where stream_id = :stream and to_ms is not null and max(from_ms, to_ms) < :before
+       and (to_boot_id <> :boot or min(clock, to_clock) = ${TRUSTED}
+         or to_mono_ms < (select max(mono_ms) from corrections where boot_id = :boot))`,
+    { stream: stream.id, before: before.beforeMs, boot: before.boot },
   );
 }

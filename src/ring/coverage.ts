@@ -6,6 +6,7 @@ import type { CoverageAnswer, CoverageGapReason } from './types.js';
 export interface OpenPart {
   run: number;
   startMs: number;
+  monoMs: number;
   endMs: number;
   decodeTicks: number;
   bytes: number;
@@ -13,6 +14,10 @@ export interface OpenPart {
 
 /** Rounding of capture times inside a run; more than this between two segments is a step of the clock. */
 const JITTER_MS = 2_000;
+/** Of times on the monotonic clock: rounding, and how far they may slew while a segment lasts. */
+const MONO = { roundingMs: 2, slew: 0.001 };
+/** A corrected time and one that was right at once are apart by what it takes to read two clocks. */
+const SEAM_MS = 20;
 
 /**
  * What is recorded of a stream in [from, to), and why the rest is not. Spans and gaps together fill the range up to
@@ -30,7 +35,7 @@ export function coverage(
     return { spans: [], gaps, bytes: 0 };
   }
   const rows = tables.overlapping(stream, range.fromMs, range.toMs);
-  const spans = mergeSpans(rows, now.open, range);
+  const spans = mergeSpans(rows, now.open, range, (run) => tables.bootOf(run));
   const labels = gapLabels(tables, stream, rows, range.fromMs, toMs);
   return {
     spans,
@@ -43,6 +48,8 @@ type Span = CoverageAnswer['spans'][number];
 
 interface Piece extends Span {
   run: number;
+  monoMs: number;
+  endMonoMs: number;
   decodeTicks: number;
   nextDecodeTicks: number;
 }
@@ -51,6 +58,7 @@ function mergeSpans(
   rows: readonly SegmentRow[],
   open: OpenPart | undefined,
   range: { fromMs: number; toMs: number },
+  bootOf: (run: number) => string,
 ): Span[] {
   const pieces = rows
     .filter((row) => row.state !== DAMAGED)
@@ -59,19 +67,23 @@ function mergeSpans(
       toMs: endMs(row),
       bytes: row.body_bytes ?? 0,
       run: row.run_id,
+      monoMs: row.mono_ms,
+      endMonoMs: row.mono_ms + ticksToMs(row.duration_ticks ?? 0),
       decodeTicks: row.decode_ticks,
       nextDecodeTicks: row.decode_ticks + (row.duration_ticks ?? 0),
     }));
   if (open !== undefined && open.startMs < range.toMs && open.endMs > Math.max(range.fromMs, open.startMs)) {
-    pieces.push({ ...open, fromMs: open.startMs, toMs: open.endMs, nextDecodeTicks: 0, open: true });
+    pieces.push({ ...open, fromMs: open.startMs, toMs: open.endMs, endMonoMs: 0, nextDecodeTicks: 0, open: true });
   }
   const merged: Piece[] = [];
   for (const piece of pieces) {
     const last = merged.at(-1);
-    if (last !== undefined && joins(last, piece)) {
+    if (last !== undefined && joins(last, piece, bootOf)) {
       last.toMs = Math.max(last.toMs, piece.toMs);
       last.bytes += piece.bytes;
       last.run = piece.run;
+      last.monoMs = piece.monoMs;
+      last.endMonoMs = piece.endMonoMs;
       last.nextDecodeTicks = piece.nextDecodeTicks;
       if (piece.open === true) last.open = true;
     } else {
@@ -87,10 +99,16 @@ function mergeSpans(
   });
 }
 
-/** Overlapping, or the next segment of the same run whatever the capture times were rounded to. */
-function joins(last: Piece, next: Piece): boolean {
+/**
+ * Overlapping, or the next segment of the same run whatever the capture times were rounded to. Of two runs the
+ * monotonic clock knows whether anything was between them: the wall clock may have been set there.
+ */
+function joins(last: Piece, next: Piece, bootOf: (run: number) => string): boolean {
   if (next.fromMs <= last.toMs) return true;
-  return last.run === next.run && last.nextDecodeTicks === next.decodeTicks && next.fromMs - last.toMs <= JITTER_MS;
+  if (next.fromMs - last.toMs > JITTER_MS) return false;
+  if (last.run === next.run) return last.nextDecodeTicks === next.decodeTicks;
+  const slackMs = MONO.roundingMs + (last.endMonoMs - last.monoMs) * MONO.slew;
+  return next.monoMs - last.endMonoMs <= slackMs && bootOf(last.run) === bootOf(next.run);
 }
 
 interface Hole {
@@ -147,7 +165,7 @@ function beforeTheOldest(tables: Tables, stream: StreamRow): Label[] {
   return labels.filter((l) => l.toMs > l.fromMs);
 }
 
-/** Cuts a hole into pieces, each with the first label that covers it. */
+/** Cuts a hole into pieces, each with the first label that covers it, or else with that of the piece it is a seam of. */
 function label(hole: Hole, labels: readonly Label[]): Label[] {
   const touching = labels.filter((l) => l.fromMs < hole.toMs && l.toMs > hole.fromMs);
   const cuts = [hole.fromMs, hole.toMs];
@@ -160,9 +178,21 @@ function label(hole: Hole, labels: readonly Label[]): Label[] {
     const piece = { fromMs: cuts[i]!, toMs: cuts[i + 1]! };
     if (piece.fromMs === piece.toMs) continue;
     const reason = touching.find((l) => l.fromMs <= piece.fromMs && l.toMs >= piece.toMs)?.reason ?? 'unknown';
+    out.push({ ...piece, reason });
+  }
+  for (const [i, piece] of out.entries()) {
+    const isSeam = piece.reason === 'unknown' && piece.toMs - piece.fromMs <= SEAM_MS;
+    if (isSeam) piece.reason = (out[i - 1] ?? out[i + 1] ?? piece).reason;
+  }
+  return united(out);
+}
+
+function united(pieces: readonly Label[]): Label[] {
+  const out: Label[] = [];
+  for (const piece of pieces) {
     const last = out.at(-1);
-    if (last !== undefined && last.reason === reason && last.toMs === piece.fromMs) last.toMs = piece.toMs;
-    else out.push({ ...piece, reason });
+    if (last?.reason === piece.reason) last.toMs = piece.toMs;
+    else out.push({ ...piece });
   }
   return out;
 }
@@ -170,12 +200,15 @@ function label(hole: Hole, labels: readonly Label[]): Label[] {
 /** Where a segment that is being written stands, as far as it is safe on the disk. */
 export function openPart(
   run: number,
-  writer: { startMs: number; decodeTicks: number; committed: { bytes: number; durationTicks: number } } | undefined,
+  writer:
+    | { startMs: number; monoMs: number; decodeTicks: number; committed: { bytes: number; durationTicks: number } }
+    | undefined,
 ): OpenPart | undefined {
   if (writer === undefined || writer.committed.durationTicks === 0) return undefined;
   return {
     run,
     startMs: writer.startMs,
+    monoMs: writer.monoMs,
     endMs: writer.startMs + ticksToMs(writer.committed.durationTicks),
     decodeTicks: writer.decodeTicks,
     bytes: writer.committed.bytes,

@@ -52,7 +52,15 @@ const spentEntry = z.strictObject({ k: z.literal('spent'), record: segmentRecord
 const droppedEntry = z.strictObject({ k: z.literal('dropped'), stream: streamName, seq: count.min(1) });
 /** Nothing is recorded from here on. */
 const gapOpenEntry = z.strictObject({ k: z.literal('gap-open'), ...gapFields });
-const gapEntry = z.strictObject({ k: z.literal('gap'), ...gapFields, toMs: ms, toMonoMs: ms });
+/** Recorded again from here on; `toBoot` and `toClock` as at its beginning where they are not said. */
+const gapEntry = z.strictObject({
+  k: z.literal('gap'),
+  ...gapFields,
+  toMs: ms,
+  toMonoMs: ms,
+  toBoot: z.string().optional(),
+  toClock: clockTrust.optional(),
+});
 /** The media of these records is deleted now. `sig`: over the DSSE pre-authentication encoding of the record. */
 const pruneEntry = z.strictObject({ k: z.literal('prune'), record: pruneRecord, signatures: z.array(signature) });
 const motionEntry = z.strictObject({

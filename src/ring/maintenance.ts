@@ -1,9 +1,10 @@
+import { wallMinusMonotonic } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import { RingCheck } from './check.js';
 import type { ClockWatch, TimeAnchor } from './clock-watch.js';
 import type { Core } from './core.js';
 import { forgetOldProof } from './checkpoints.js';
-import { applyCorrections } from './corrections.js';
+import { applyCorrections, forgetGaps } from './corrections.js';
 import { readState } from './database.js';
 import type { JournalEntry } from './journal-entry.js';
 import { collectJournal } from './journal-collector.js';
@@ -72,7 +73,7 @@ export class Maintenance {
   tick(watch: ClockWatch): boolean {
     const { clock, clockTrust } = this.#parts.options;
     const mono = clock.monotonic();
-    const found = watch.observe(clock.now(), mono, clockTrust());
+    const found = watch.observe(mono + wallMinusMonotonic(clock), mono, clockTrust());
     if (found !== undefined) this.#core.commit([{ k: 'correction', boot: this.#parts.options.bootId, ...found }]);
     const corrected = found !== undefined && this.#correct();
     this.#saveAnchor(watch, mono);
@@ -80,14 +81,14 @@ export class Maintenance {
     else this.#scrub(mono);
     if (mono < this.#nextSlow) return corrected;
     this.#nextSlow = mono + SLOW_WORK_MS;
-    this.#slowWork();
+    this.#slowWork(watch.trustedNow(mono));
     return this.#correct() || corrected;
   }
 
-  #slowWork(): void {
+  #slowWork(trustedMs: number | null): void {
     if (this.#rebuilding) return;
     collectJournal(this.#core);
-    this.#forgetSpent();
+    this.#forgetSpent(trustedMs);
     this.#lookForMotion();
   }
 
@@ -166,18 +167,16 @@ export class Maintenance {
   }
 
   /** What belongs to nothing that is kept: gaps from before the oldest footage, runs and inits without segments. */
-  #forgetSpent(): void {
+  #forgetSpent(trustedMs: number | null): void {
     const { tables } = this.#core;
     tables.sql.transaction(() => {
       for (const stream of tables.streams()) {
         const oldest = tables.settledFrom(stream.id, 0, 1)[0];
         if (oldest === undefined) continue;
-        tables.sql.run('delete from gaps where stream_id = :stream and to_ms is not null and to_ms < :before', {
-          stream: stream.id,
-          before: oldest.start_ms,
-        });
+        forgetGaps(tables, stream, { beforeMs: oldest.start_ms, boot: this.#parts.options.bootId });
       }
-      forgetOldProof(tables, this.#parts.options.clock.now());
+      // By no clock that jumped.
+      forgetOldProof(tables, trustedMs ?? 0);
       tables.sql.run(
         `delete from runs where segments = 0 and id < (select max(id) from runs)
            and id not in (select run_id from segments where state <> 1)`,

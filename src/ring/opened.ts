@@ -43,7 +43,7 @@ export function openDisk(
   protections: Protections,
   { expect, reason }: { expect: string | undefined; reason: GapReason },
 ): Opened {
-  const { directory, bootId } = options;
+  const { directory } = options;
   const io = options.io ?? realDiskIo;
   const diskId = identifyDisk(directory, { create: options.create === true, expect });
   obeyErase(directory);
@@ -53,8 +53,7 @@ export function openDisk(
   try {
     journal.open();
     core = openIndex(options, diskId, journal);
-    const monoMs = Math.round(options.clock.monotonic());
-    const report = settle(core, { reason, boot: bootId, monoMs, clock: options.clockTrust() });
+    const report = settle(core, reason);
     if (report.recovered.length + report.dropped.length + report.garbage > 0) {
       options.log.info(report, 'settled what the last stop left open');
     }

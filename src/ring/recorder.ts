@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { Clock } from '../base/clock.js';
+import { wallMinusMonotonic, type Clock } from '../base/clock.js';
 import { errorCode } from '../base/errors.js';
 import { createHash } from 'node:crypto';
 import { TIMESCALE, type Fragment, type GapReason, type RunStart } from '../media/stream.js';
@@ -11,7 +11,7 @@ import { segmentId } from './layout.js';
 import { recordOf } from './records.js';
 import { clearTheWay, saveFragments } from './recovery.js';
 import { SegmentWriter } from './segment-writer.js';
-import { CLOCK_TRUST, type ClockTrust } from './types.js';
+import type { ClockTrust } from './types.js';
 
 /** What the recorder of a stream needs from the ring. */
 export interface RecorderHost {
@@ -27,6 +27,12 @@ export interface RecorderHost {
   settled(segment: { stream: string; seq: number; fromMs: number; toMs: number; bytes: number }): void;
 }
 
+/** On both clocks, in whole milliseconds where it is written down. */
+interface Moment {
+  wallMs: number;
+  monoMs: number;
+}
+
 interface OpenGap {
   fromMs: number;
   monoMs: number;
@@ -40,8 +46,10 @@ const LONGEST_SEGMENT_TICKS = 60 * TIMESCALE;
 /** A key frame slightly before the full length still ends a segment, or 9.99 s would become 12. */
 const EARLY_TICKS = TIMESCALE / 4;
 
-/** More than any latency between capture and arrival. */
-const STEP_MS = 10_000;
+/** What a run follows by slewing; more than this is a step of the wall clock since. */
+const STEP_MS = 2_000;
+/** Of two moments on the monotonic clock, each rounded, and the slew within a fragment. */
+const ROUNDING_MS = 2;
 
 /** Writes one stream: fragments into segments, and the gaps between them. Every error of the disk is thrown. */
 export class StreamRecorder {
@@ -53,7 +61,7 @@ export class StreamRecorder {
   #nextIndex = 0;
   #gap: OpenGap | undefined;
   /** The end of the newest fragment handed to the disk, on both clocks. */
-  #end: { wallMs: number; monoMs: number } | undefined;
+  #end: Moment | undefined;
   #writtenEndMono = 0;
   #committedEndMono: number | undefined;
 
@@ -103,7 +111,7 @@ export class StreamRecorder {
     this.#writer!.write(fragment, this.#host.clock.monotonic());
     this.#nextIndex = fragment.index + 1;
     this.#writtenEndMono = fragment.monoMs + fragment.duration / 90;
-    this.#end = { wallMs: this.#writer!.endMs, monoMs: Math.round(this.#writtenEndMono) };
+    this.#end = this.#writer!.end;
   }
 
   /** The run is over (or never began): from here on nothing is recorded, for this reason. */
@@ -114,9 +122,9 @@ export class StreamRecorder {
     // A new attempt is no news: what stopped the recording still explains the gap.
     if (this.#gap.reason === reason || reason === 'starting') return;
     const now = this.#now();
-    const entry = this.#gapEntry(now.wallMs, now.monoMs);
+    const entry = this.#gapEntry(now);
     this.#gap = { ...this.#gapAt(now), reason };
-    this.#host.core().commit([...entry, { k: 'gap-open', stream: this.name, ...this.#gap }]);
+    this.#host.core().commit([entry, { k: 'gap-open', stream: this.name, ...this.#gap }]);
   }
 
   /** fdatasync, if something has been waiting for longer than `maxAgeMs`. */
@@ -133,7 +141,7 @@ export class StreamRecorder {
     was?.abandon();
     this.#writer = undefined;
     if (was !== undefined || (this.#run !== undefined && this.#gap === undefined)) {
-      const begun = this.#run === undefined ? this.#now() : roundTimes(this.#run);
+      const begun = this.#run === undefined ? this.#now() : rounded(this.#run);
       this.#gap ??= { ...this.#gapAt(this.#end ?? begun), reason };
     }
   }
@@ -200,7 +208,7 @@ export class StreamRecorder {
     if ('next' in to) {
       try {
         next = this.#create(core, to.next, entries);
-        if (gap !== undefined) entries.unshift(...this.#gapEntry(next.startMs, next.monoMs));
+        if (gap !== undefined) entries.unshift(this.#gapEntry({ wallMs: next.startMs, monoMs: next.monoMs }));
         gap = undefined;
       } catch (error) {
         failure = { error };
@@ -282,13 +290,12 @@ export class StreamRecorder {
   }
 
   /**
-   * The wall clock may have been stepped since the run began, and its fragments still count from before. The box's own
-   * clock decides.
+   * The wall clock may have been stepped since a moment was noted, or since the run began whose fragments still count
+   * from before. What is written down now is told by the clock that is trusted now, or not.
    */
-  #dated(first: Fragment): Fragment {
-    const { clock } = this.#host;
-    const wallMs = first.monoMs + clock.now() - clock.monotonic();
-    return Math.abs(wallMs - first.wallMs) <= STEP_MS ? first : { ...first, wallMs };
+  #dated<T extends Moment>(at: T): T {
+    const wallMs = Math.round(at.monoMs + wallMinusMonotonic(this.#host.clock));
+    return Math.abs(wallMs - at.wallMs) <= STEP_MS ? at : { ...at, wallMs };
   }
 
   #saveInit(core: Core): void {
@@ -301,26 +308,30 @@ export class StreamRecorder {
     this.#gap = gap;
   }
 
-  /** The entry that ends the open gap; none if it was never any time long. */
-  #gapEntry(toMs: number, toMonoMs: number): EntryOf<'gap'>[] {
+  /** The entry that ends the open gap. What was never any time long is forgotten with it. */
+  #gapEntry(end: Moment): EntryOf<'gap'> {
     const gap = this.#gap!;
-    const sameBoot = gap.boot === this.#host.bootId;
-    // The wall clock stepped back meanwhile: the monotonic clock still knows how long it was.
-    const until = toMs > gap.fromMs || !sameBoot ? toMs : gap.fromMs + Math.max(0, toMonoMs - gap.monoMs);
-    // Begun in a time that was trusted, ended in one that may have to be put right.
-    const clock = CLOCK_TRUST[Math.min(...[gap.clock, this.#host.trust()].map((c) => CLOCK_TRUST.indexOf(c)))]!;
-    return [{ k: 'gap', stream: this.name, ...gap, clock, toMs: until, toMonoMs }];
+    const toBoot = this.#host.bootId;
+    const toClock = this.#host.trust();
+    const entry = { k: 'gap', stream: this.name, ...gap, toMonoMs: end.monoMs, toBoot, toClock } as const;
+    if (gap.boot !== toBoot) return { ...entry, toMs: end.wallMs };
+    const lasted = end.monoMs - gap.monoMs;
+    if (lasted <= ROUNDING_MS) return { ...entry, toMs: gap.fromMs };
+    // The wall clock was set back meanwhile, and its beginning is not put right any more, or both will be.
+    const back = end.wallMs <= gap.fromMs && (toClock !== 'ntp' || gap.clock === 'ntp');
+    return { ...entry, toMs: back ? gap.fromMs + lasted : end.wallMs };
   }
 
-  #gapAt(at: { wallMs: number; monoMs: number }): Omit<OpenGap, 'reason'> {
-    return { fromMs: at.wallMs, monoMs: at.monoMs, boot: this.#host.bootId, clock: this.#host.trust() };
+  #gapAt(at: Moment): Omit<OpenGap, 'reason'> {
+    const { wallMs, monoMs } = this.#dated(at);
+    return { fromMs: wallMs, monoMs, boot: this.#host.bootId, clock: this.#host.trust() };
   }
 
-  #now(): { wallMs: number; monoMs: number } {
-    return { wallMs: Math.round(this.#host.clock.now()), monoMs: Math.round(this.#host.clock.monotonic()) };
+  #now(): Moment {
+    return rounded({ wallMs: this.#host.clock.now(), monoMs: this.#host.clock.monotonic() });
   }
 }
 
-function roundTimes(at: { wallMs: number; monoMs: number }): { wallMs: number; monoMs: number } {
+function rounded(at: Moment): Moment {
   return { wallMs: Math.round(at.wallMs), monoMs: Math.round(at.monoMs) };
 }

@@ -7,7 +7,7 @@ import type { JournalEntry } from './journal-entry.js';
 import { bucketDir, bucketOf, seqOf } from './layout.js';
 import { recordOf } from './records.js';
 import { scanSegment } from './scan.js';
-import type { ClockTrust } from './types.js';
+import { CLOCK_TRUST } from './types.js';
 import { GARBAGE, OPEN, ticksToMs, type SegmentRow } from './rows.js';
 
 export interface RecoveryReport {
@@ -34,22 +34,15 @@ export function replayTail(core: Core): number {
   return replayed;
 }
 
-/** Where and why the gap begins behind what is recovered. */
-export interface RecoveryGap {
-  reason: string;
-  boot: string;
-  monoMs: number;
-  clock: ClockTrust;
-}
-
 /**
  * Settles every row that a crash left unsettled: open segments are taken up to their last whole fragment, garbage is
  * unlinked. Looks at those rows only, however many segments there are.
+ * @param reason of the gap behind what is recovered
  */
-export function settle(core: Core, gap: RecoveryGap): RecoveryReport {
+export function settle(core: Core, reason: string): RecoveryReport {
   const report: RecoveryReport = { recovered: [], dropped: [], garbage: 0 };
   const rows = core.tables.unsettled();
-  for (const row of rows) if (row.state === OPEN) settleOpen(core, row, gap, report);
+  for (const row of rows) if (row.state === OPEN) settleOpen(core, row, reason, report);
   for (const stream of core.tables.streams()) clearTheWay(core, stream.name, stream.next_seq);
   report.garbage = removeGarbage(
     core,
@@ -77,16 +70,22 @@ export function clearTheWay(core: Core, stream: string, seq: number): void {
   core.io.syncDir(aside);
 }
 
-function settleOpen(core: Core, row: SegmentRow, gap: RecoveryGap, report: RecoveryReport): void {
+function settleOpen(core: Core, row: SegmentRow, reason: string, report: RecoveryReport): void {
   const stream = core.tables.streamById(row.stream_id);
   const seq = seqOf(row.id);
   const path = core.path(stream.name, seq);
   const found = scanSegment(core.io, path);
-  const gapOpen = (fromMs: number): JournalEntry[] =>
-    core.tables.openGap(stream.id) === undefined ? [{ k: 'gap-open', stream: stream.name, fromMs, ...gap }] : [];
+  const detail = core.tables.detail(row.id)!;
+  // By the clocks of the boot that recorded it: this one may know nothing of the time.
+  const gapOpen = (durationMs: number): JournalEntry[] => {
+    if (core.tables.openGap(stream.id) !== undefined) return [];
+    const begin = { fromMs: detail.start_ms + durationMs, monoMs: detail.mono_ms + durationMs };
+    const clock = CLOCK_TRUST[detail.clock] ?? 'none';
+    return [{ k: 'gap-open', stream: stream.name, reason, boot: detail.boot, clock, ...begin }];
+  };
   if (found === undefined || found.count === 0) {
     if (unlinkIfThere(core.io, path)) core.io.syncDir(bucketDir(core.directory, stream.name, bucketOf(seq)));
-    core.commit([{ k: 'dropped', stream: stream.name, seq }, ...gapOpen(row.start_ms)]);
+    core.commit([{ k: 'dropped', stream: stream.name, seq }, ...gapOpen(0)]);
     report.dropped.push({ stream: stream.name, seq });
     return;
   }
@@ -97,15 +96,14 @@ function settleOpen(core: Core, row: SegmentRow, gap: RecoveryGap, report: Recov
   } finally {
     core.io.close(fd);
   }
-  const record = recordOf(stream, core.tables.detail(row.id)!, {
+  const record = recordOf(stream, detail, {
     durationTicks: found.durationTicks,
     bytes: found.bodyBytes,
     sha256: found.bodySha256,
     recovered: true,
     prev: stream.head_link.toString('hex'),
   });
-  const endMs = row.start_ms + ticksToMs(found.durationTicks);
-  core.commit([{ k: 'closed', ordinal: row.ordinal, record }, ...gapOpen(endMs)], {
+  core.commit([{ k: 'closed', ordinal: row.ordinal, record }, ...gapOpen(ticksToMs(found.durationTicks))], {
     after: () => saveFragments(core, row.id, found.fragments),
   });
   report.recovered.push({ stream: stream.name, seq, lostBytes: found.fileBytes - found.wholeBytes });

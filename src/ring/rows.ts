@@ -75,8 +75,10 @@ export interface GapRow {
   reason: string;
   boot_id: string;
   mono_ms: number;
-  to_mono_ms: number | null;
   clock: number;
+  to_boot_id: string | null;
+  to_mono_ms: number | null;
+  to_clock: number | null;
   shift_from_ms: number;
   shift_to_ms: number;
 }

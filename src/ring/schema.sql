@@ -107,11 +107,15 @@ create table gaps (
   -- Null: still open.
   to_ms integer,
   reason text not null,
-  -- When it began and ended on the monotonic clock of that boot; how far that boot's wall clock was trusted.
+  -- When it began on the monotonic clock of that boot; how far the wall clock was trusted then.
   boot_id text not null,
   mono_ms integer not null,
-  to_mono_ms integer,
   clock integer not null check (clock between 0 and 2),
+  -- The same of its end: the box may have been off in between, and its clock with it. Then to_ms may be before from_ms
+  -- until it is corrected.
+  to_boot_id text,
+  to_mono_ms integer,
+  to_clock integer check (to_clock between 0 and 2),
   -- By how much from_ms and to_ms were corrected.
   shift_from_ms integer not null default 0,
   shift_to_ms integer not null default 0

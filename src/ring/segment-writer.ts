@@ -72,6 +72,12 @@ export class SegmentWriter {
     return this.startMs + ticksToMs(this.#durationTicks);
   }
 
+  /** The same moment on both clocks. */
+  get end(): { wallMs: number; monoMs: number } {
+    const durationMs = ticksToMs(this.#durationTicks);
+    return { wallMs: this.startMs + durationMs, monoMs: this.monoMs + durationMs };
+  }
+
   /** What is safe on the disk. */
   get committed(): { bytes: number; endMs: number; durationTicks: number } {
     return { ...this.#committed, endMs: this.startMs + ticksToMs(this.#committed.durationTicks) };

@@ -281,6 +281,12 @@ export class Tables {
     return row.name;
   }
 
+  bootOf(run: number): string {
+    const row = this.sql.one<{ boot_id: string }>('select boot_id from runs where id = :run', { run });
+    if (row === undefined) throw new BluelightError('INDEX_CORRUPT', `run ${run} is missing in ring.db`);
+    return row.boot_id;
+  }
+
   initHash(id: number): Buffer {
     const row = this.sql.one<{ sha256: Buffer }>('select sha256 from inits where id = :id', { id });
     if (row === undefined) throw new BluelightError('INDEX_CORRUPT', `init ${id} is missing in ring.db`);

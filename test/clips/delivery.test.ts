@@ -383,26 +383,29 @@ test('where the format changes the clip is several files, each with its own mani
   await room.stop();
 });
 
-test.each([7, 1_500])('where the clock was set back by %d ms two files tell of one time: each is sent once', async (ms) => {
-  ring.formatChangesAtMs = ring.startMs + 4_000;
-  ring.setBackMs = ms;
-  const room = clipRoom(claim, parts());
-  await room.clips.start();
-  await room.clips.request(ask(2, 6));
-  const utc = (at: number): string => new Date(ring.startMs + at).toISOString();
-  const settled = async (): Promise<boolean> => {
-    const clips = await room.clips.list({ limit: 100 });
-    return clips.length > 1 && clips.every((clip) => clip.state === 'delivered');
-  };
-  await until(settled);
-  // Whole segments: those of the new run that touch the end as it was asked for.
-  const covers = center.clips().map(({ manifest }) => [manifest.covers.from, manifest.covers.to]);
-  expect(covers.sort()).toEqual([
-    [utc(2_000), utc(4_000)],
-    [utc(4_000 - ms), utc(ms > 1_000 ? 6_500 : 6_993)],
-  ]);
-  await room.stop();
-});
+test.each([7, 1_500])(
+  'where the clock was set back by %d ms two files tell of one time: each is sent once',
+  async (ms) => {
+    ring.formatChangesAtMs = ring.startMs + 4_000;
+    ring.setBackMs = ms;
+    const room = clipRoom(claim, parts());
+    await room.clips.start();
+    await room.clips.request(ask(2, 6));
+    const utc = (at: number): string => new Date(ring.startMs + at).toISOString();
+    const settled = async (): Promise<boolean> => {
+      const clips = await room.clips.list({ limit: 100 });
+      return clips.length > 1 && clips.every((clip) => clip.state === 'delivered');
+    };
+    await until(settled);
+    // Whole segments: those of the new run that touch the end as it was asked for.
+    const covers = center.clips().map(({ manifest }) => [manifest.covers.from, manifest.covers.to]);
+    expect(covers.sort()).toEqual([
+      [utc(2_000), utc(4_000)],
+      [utc(4_000 - ms), utc(ms > 1_000 ? 6_500 : 6_993)],
+    ]);
+    await room.stop();
+  },
+);
 
 test('segments that reach out of the hours are left out of the clip, not cut', async () => {
   gate.allow = (request) => request.range.fromMs >= ring.startMs + 1_400 && request.range.toMs <= ring.startMs + 5_200;

@@ -192,3 +192,33 @@ test('damaged pictures of any kind are taken without an error, and what is recor
     expect(run.end).toBeDefined();
   }
 });
+
+test('a clock that is set changes what time it is, not when a picture came after the one before', async () => {
+  const camera = await setUp();
+  const { clock, track, recorder, pictures } = camera;
+  // A loaded box: pictures arrive up to 0.4 s late; the camera knows when it took them.
+  const begin = clock.monotonic();
+  const arrivals = [...pictures, ...pictures].slice(0, 150).map((data, i) => {
+    const taken = begin + (i + 1) * (1000 / 15);
+    return { data, dts: i * STEP, taken, late: taken + 150 + ((i * 7919) % 251) };
+  });
+  const cameraMinusMono = clock.now() - clock.monotonic();
+  for (const [i, { data, dts, taken, late }] of arrivals.entries()) {
+    await clock.advance(Math.max(0, late - clock.monotonic()));
+    if (i === 50) clock.stepWall(86_400_000);
+    if (i === 100) clock.stepWall(-86_400_000);
+    track.picture({ data, dts, pts: dts, arrivedMs: clock.monotonic(), cameraWallMs: taken + cameraMinusMono });
+  }
+  track.end('agent_stopped', '');
+  expect(recorder.runs).toHaveLength(3);
+  const units = recorder.units.map((one) => one.unit);
+  for (let i = 1; i < units.length; i++) {
+    const step = units[i]!.monoMs - units[i - 1]!.monoMs;
+    expect(Math.abs(step - 1000 / 15), `picture ${i}`).toBeLessThan(0.1);
+  }
+  for (const [i, unit] of units.entries()) {
+    const day = i >= 60 && i < 105 ? 86_400_000 : 0;
+    expect(Math.abs(unit.wallMs - unit.monoMs - cameraMinusMono - day)).toBeLessThan(2);
+    expect(Math.abs(unit.monoMs - arrivals[i]!.taken)).toBeLessThan(20);
+  }
+});

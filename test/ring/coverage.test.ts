@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { limits, Rig } from './support/rig.js';
+import { filesBelow, limits, Rig } from './support/rig.js';
 
 type Step =
   | { do: 'record'; seconds: number }
@@ -334,5 +334,150 @@ test('an untrusted clock never lets footage grow old', () => {
     rig.ring.tick();
   }
   expect(rig.files()).toHaveLength(count);
+  rig.remove();
+});
+
+/**
+ * As ingest does it when it sees that the clock was set: a new run, and not a picture is missing. It reads the two
+ * clocks at another moment than the ring does, on a loaded box.
+ */
+function renew(rig: Rig, stream = 'a.main'): void {
+  rig.ring.endRun(stream, rig.sources.get(stream)!.run.run, 'unknown');
+  rig.clock.wall += READ_LATER_MS;
+  rig.begin(stream);
+  rig.clock.wall -= READ_LATER_MS;
+}
+
+const READ_LATER_MS = 7;
+
+test('a clock that is set makes no gap, and leaves none behind where it never was', () => {
+  const DAY = 86_400_000;
+  const start = Date.UTC(2026, 10, 23);
+  for (const wrong of [40_000 - start, DAY, -DAY, 6_000, -6_000]) {
+    for (const order of ['wrong first', 'right first'] as const) {
+      const rig = new Rig().open();
+      rig.clock.wall = start;
+      rig.begin('a.main');
+      if (order === 'right first') {
+        rig.record(15);
+        rig.clock.wall += wrong;
+        // Ingest sees it at the next key frame only.
+        rig.record(1);
+        renew(rig);
+      } else {
+        rig.clock.wall += wrong;
+        rig.trust = 'none';
+        rig.begin('a.main');
+        rig.record(16);
+      }
+      rig.record(13);
+      rig.clock.wall -= wrong;
+      rig.record(1);
+      rig.trust = 'ntp';
+      renew(rig);
+      rig.record(15);
+      rig.end('a.main');
+      const about = `${wrong} ${order}`;
+      const { spans, gaps } = rig.ring.coverage('a.main', start, start + 45_000);
+      expect(spans, about).toHaveLength(1);
+      expect(spans[0]).toMatchObject({ fromMs: start, toMs: start + 45_000 });
+      expect(gaps, about).toEqual([]);
+      const elsewhere = rig.ring.coverage('a.main', Math.min(0, start - 2 * DAY), start + 2 * DAY);
+      expect(elsewhere.spans).toHaveLength(1);
+      expect(elsewhere.gaps.map((g) => g.reason), about).toEqual(['not_recorded']); // prettier-ignore
+      const segments = rig.ring.plan('a.main', start, start + 45_000).files.flatMap((file) => file.segments);
+      for (const segment of segments) {
+        const at = rig.clock.wall - rig.clock.mono + segment.record.monoMs;
+        expect(Math.abs(segment.startMs - at), about).toBeLessThan(2_000);
+      }
+      rig.remove();
+    }
+  }
+});
+
+test('a gap that begins at a step of the clock is told from the last picture on, with its reason alone', () => {
+  const start = Date.UTC(2026, 10, 23);
+  for (const readLaterMs of [-READ_LATER_MS, READ_LATER_MS]) {
+    const rig = new Rig().open();
+    rig.clock.wall = start;
+    rig.begin('a.main');
+    rig.record(15);
+    rig.clock.wall += 86_400_000;
+    rig.end('a.main');
+    rig.record(5);
+    rig.clock.wall += readLaterMs - 86_400_000;
+    rig.record(5);
+    rig.begin('a.main');
+    rig.record(15);
+    rig.end('a.main', 'paused');
+    const { spans, gaps } = rig.ring.coverage('a.main', start, start + 40_000);
+    expect(spans).toHaveLength(2);
+    expect(gaps).toEqual([{ fromMs: start + 15_000, toMs: spans[1]!.fromMs, reason: 'camera_offline' }]);
+    rig.remove();
+  }
+});
+
+test('a box that loses its power or is stopped, and comes up in 1970: the gap is told where it was', () => {
+  const start = Date.UTC(2026, 10, 23);
+  for (const [how, reason] of [
+    ['crash', 'agent_crashed'],
+    ['restart', 'agent_stopped'],
+  ] as const) {
+    for (const lateMs of [0, 3_000]) {
+      const rig = new Rig().open();
+      rig.clock.wall = start;
+      rig.begin('a.main');
+      rig.record(15);
+      if (how === 'restart') rig.ring.close();
+      // Off for an hour, and the clock with it.
+      rig.clock.wall = 40_000;
+      rig.clock.mono = 5_000;
+      rig.trust = 'none';
+      rig.crash({ bootId: 'boot-2' });
+      rig.clock.pass(2_000);
+      rig.begin('a.main');
+      rig.record(15);
+      const back = start + 3_600_000;
+      rig.clock.wall = back + 17_000;
+      rig.record(lateMs / 1_000);
+      rig.trust = 'ntp';
+      renew(rig);
+      rig.record(15);
+      // Maintenance clears away what belongs to nothing.
+      rig.clock.pass(61_000);
+      rig.ring.tick();
+      rig.end('a.main');
+      const { spans, gaps } = rig.ring.coverage('a.main', start, back + 32_000);
+      expect(spans.map((s) => [s.fromMs - start, s.toMs - start])).toEqual([
+        [0, 15_000],
+        [3_602_000, 3_632_000],
+      ]);
+      expect(
+        gaps.map((gap) => ({ ...gap })),
+        how,
+      ).toEqual([{ fromMs: start + 15_000, toMs: back + 2_000, reason }]);
+      rig.remove();
+    }
+  }
+});
+
+test('a correction that comes while the index is being checked is no damage of it', () => {
+  const rig = new Rig({ segmentMs: 1_000 }).open();
+  rig.trust = 'none';
+  rig.clock.wall = 40_000;
+  rig.begin('a.main');
+  rig.record(60);
+  rig.end('a.main');
+  rig.restart();
+  // Some of the rows are checked with each tick.
+  rig.ring.tick();
+  rig.clock.wall += Date.UTC(2026, 10, 23);
+  rig.trust = 'ntp';
+  for (let i = 0; i < 20; i++) {
+    rig.clock.pass(250);
+    rig.ring.tick();
+  }
+  expect(rig.ring.status().state).toBe('ok');
+  expect(filesBelow(rig.directory).filter((path) => path.includes('damaged'))).toEqual([]);
   rig.remove();
 });
