@@ -165,13 +165,16 @@ export class Lab implements AsyncDisposable {
     }, 30_000, 500); // prettier-ignore
   }
 
-  /** Until both streams of a camera are called invalid. */
+  /** Until both streams of a camera have been called invalid. */
   async untilCutOff(camera: VirtualCamera): Promise<void> {
-    const seen = await until(async () => {
-      const mine = (await this.#site.status()).streams.filter((one) => one.camera === this.idOf(camera));
-      return mine.length === 2 && mine.every((one) => one.state === 'invalid') ? true : undefined;
-    }, 30_000, 200); // prettier-ignore
-    if (seen === undefined) throw new Error(`${camera.id} was not cut off`);
+    const seen = new Set<string>();
+    const done = await until(async () => {
+      for (const one of (await this.#site.status()).streams) {
+        if (one.camera === this.idOf(camera) && one.state === 'invalid') seen.add(one.role);
+      }
+      return seen.size === 2 ? true : undefined;
+    }, 30_000, 100); // prettier-ignore
+    if (done === undefined) throw new Error(`${camera.id} was not cut off, but for: ${[...seen].join(' ')}`);
   }
 
   async password(camera: VirtualCamera, password: string): Promise<void> {

@@ -6,7 +6,7 @@ import { referenceKey } from './discovery.js';
 import { portOpen } from './port-open.js';
 
 /** Whether a camera's streams may be recorded now under its name. */
-export type Admission = { ok: true } | { ok: false; other: boolean; detail: string };
+export type Admission = { ok: true } | { ok: false; other: boolean; detail: string; held?: true };
 
 export interface AdmissionDeps {
   clock: Clock;

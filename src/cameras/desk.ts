@@ -10,6 +10,7 @@ import { planAdoption } from './adopt.js';
 import { MAX_SNAPSHOT_BYTES, type CheckResult } from './check.js';
 import type { CameraDriver, Login } from './driver.js';
 import { fetchWithDigest } from './http-digest.js';
+import { devicesOf } from './identity.js';
 import { allowedHost, endpointOf, locate, type LocateDeps } from './locate.js';
 import { LoginLedger } from './logins.js';
 import type { CameraTable, CredentialTable, HeldTable } from './ports.js';
@@ -52,15 +53,15 @@ export class CameraDesk {
     private readonly state: DeskState,
   ) {
     this.driver = deps.driver;
-    this.#logins = new LoginLedger(deps.clock, (devices) => void this.#keepHeld(devices));
+    this.#logins = new LoginLedger(deps.clock, (held) => void this.#keepHeld(held));
   }
 
   /** What was refused before the agent started is refused still. To be called before anything logs in. */
   async restore(): Promise<void> {
-    const held = new Set(await this.deps.held?.load());
-    for (const { device } of await this.list()) {
-      if (!held.delete(device.id)) continue;
-      this.#logins.refused(device.id, await this.credentialsOfDevice(device));
+    const held = (await this.deps.held?.load()) ?? [];
+    for (const device of devicesOf(await this.list())) {
+      const refusals = held.filter((id) => id === device.id).length;
+      if (refusals > 0) this.#logins.restore(device.id, await this.credentialsOfDevice(device), refusals);
     }
   }
 
@@ -200,9 +201,9 @@ export class CameraDesk {
     return this.deps;
   }
 
-  async #keepHeld(devices: string[]): Promise<void> {
+  async #keepHeld(held: { device: string; refusals: number }[]): Promise<void> {
     try {
-      await this.deps.held?.save(devices);
+      await this.deps.held?.save(held.flatMap(({ device, refusals }) => Array<string>(refusals).fill(device)));
     } catch (error) {
       this.deps.log.error({ reason: errorMessage(error) }, 'a refused login could not be noted');
     }

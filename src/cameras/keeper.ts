@@ -34,6 +34,7 @@ export interface KeeperDeps {
 /** A camera without pictures for so long may have another address. */
 const MISSED_MS = 4_000;
 const LOOK_EVERY_MS = 6_000;
+const HELD = 'the camera refused user name and password; no login is tried, so that it does not lock itself';
 
 /** Keeps adopted cameras what and where they are: proves who answers, follows who moved, listens to their events. */
 export class Keeper {
@@ -84,6 +85,9 @@ export class Keeper {
     const cameras = await desk.list();
     const camera = cameras.find((one) => one.id === id);
     if (camera === undefined) return { ok: false, other: false, detail: 'the camera was removed' };
+    // Also where nothing is asked of the camera itself: the stream would be the next login.
+    await desk.credentialsOfDevice(camera.device);
+    if (desk.isHeld(camera.device)) return { ok: false, other: false, held: true, detail: HELD };
     const alike = devicesOf(cameras).some((one) => looksAlike(one, camera.device));
     const admission = await this.#admissions.admit(camera, alike, sinceMono);
     // It need not have been missed for long: another has its address.
@@ -117,8 +121,7 @@ export class Keeper {
 
   #link(device: Device): Pick<DeviceStatus, 'link' | 'detail' | 'fix'> {
     if (this.deps.desk.isHeld(device)) {
-      const detail = 'the camera refused user name and password; no login is tried, so that it does not lock itself';
-      return { link: 'auth_failed', detail, fix: 'give the right one with `bluelight camera password ID`' };
+      return { link: 'auth_failed', detail: HELD, fix: 'give the right one with `bluelight camera password ID`' };
     }
     const since = this.#missed.get(device.id);
     if (since === undefined || this.deps.clock.monotonic() - since < MISSED_MS)

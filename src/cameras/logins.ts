@@ -24,15 +24,22 @@ export interface Attempt<T> {
   onRefused: (credentials: Credentials) => Promise<void>;
 }
 
+/** Tries of one password that a device refuses; after the last of them only a person tries it again. */
+const MAX_TRIES = 2;
+/** More passwords than anybody tries. */
+const MAX_PRINTS = 8;
+
 /** A person who says so may try the same password once more: the account may have been switched on meanwhile. */
 const MAX_TRIES_BY_PERSON = 2;
 
 /**
  * Keeps cameras from locking us out: the first refusal of a password stops every login of ours with it, until other
- * credentials are given or the camera has surely forgotten.
+ * credentials are given or the camera has surely forgotten; the second one in a row stops them until a person acts.
  */
 export class LoginLedger {
   readonly #refusals = new Map<string, Refusal[]>();
+  /** By device and print: refusals since a login was accepted, however long ago. */
+  readonly #tried = new Map<string, Map<string, number>>();
   /** Which credentials the box has for a device. */
   readonly #current = new Map<string, string>();
   readonly #turns = new Map<string, Promise<void>>();
@@ -40,21 +47,25 @@ export class LoginLedger {
   constructor(
     private readonly clock: Clock,
     /** The devices of which a refusal stands are other ones now. */
-    private readonly onHeld: (devices: string[]) => void = () => undefined,
+    private readonly onHeld: (devices: { device: string; refusals: number }[]) => void = () => undefined,
   ) {}
 
   /** @throws BluelightError CAMERA_LOGIN_HELD if a login now could lock the device. */
   check(device: string, credentials: Credentials, by: 'agent' | 'person'): void {
     const recent = this.#recent(device);
     const print = loginPrint(credentials);
+    if (by === 'agent' && this.#isSpent(device, print)) {
+      throw held('it refused this user name and password twice', 'give the right password, or test the camera');
+    }
     const same = recent.filter((refusal) => refusal.print === print);
     if (same[0] !== undefined && same.length >= (by === 'person' ? MAX_TRIES_BY_PERSON : 1)) {
-      throw held('it refused this user name and password', this.#minutesLeft(same[0]), 'give the right password');
+      const fix = `give the right password, or wait ${this.#minutesLeft(same[0])} min`;
+      throw held('it refused this user name and password', fix);
     }
     const oldest = recent[0];
     if (oldest !== undefined && recent.length >= MAX_REFUSED) {
-      const fix = 'check the password on the camera itself meanwhile';
-      throw held(`it refused ${String(recent.length)} logins`, this.#minutesLeft(oldest), fix);
+      const fix = `check the password on the camera itself meanwhile, or wait ${this.#minutesLeft(oldest)} min`;
+      throw held(`it refused ${String(recent.length)} logins`, fix);
     }
   }
 
@@ -95,6 +106,13 @@ export class LoginLedger {
     this.#note(device, loginPrint(credentials));
   }
 
+  /** What was refused before the agent started. */
+  restore(device: string, credentials: Credentials, refusals: number): void {
+    const print = loginPrint(credentials);
+    this.#count(device, print, refusals - 1);
+    this.#note(device, print);
+  }
+
   /** Another room was refused, perhaps a while ago: with which credentials says their print. */
   refusedElsewhere(device: string, print: string): void {
     // One that is known already was told to the others by whoever was refused.
@@ -102,6 +120,7 @@ export class LoginLedger {
   }
 
   accepted(device: string): void {
+    this.#tried.delete(device);
     if (this.#refusals.delete(device)) this.#tellHeld();
   }
 
@@ -114,17 +133,38 @@ export class LoginLedger {
   isHeld(device: string): boolean {
     const recent = this.#recent(device);
     const current = this.#current.get(device);
+    if (current !== undefined && this.#isSpent(device, current)) return true;
     if (current === undefined || recent.length >= MAX_REFUSED) return recent.length > 0;
     return recent.some((refusal) => refusal.print === current);
   }
 
   #note(device: string, print: string): void {
+    this.#count(device, print, 1);
     this.#refusals.set(device, [...this.#recent(device), { atMono: this.clock.monotonic(), print }]);
     this.#tellHeld();
   }
 
   #tellHeld(): void {
-    this.onHeld([...this.#refusals.keys()].filter((device) => this.isHeld(device)));
+    const devices = [...this.#refusals.keys()].filter((device) => this.isHeld(device));
+    this.onHeld(devices.map((device) => ({ device, refusals: this.#refusalsOf(device) })));
+  }
+
+  #count(device: string, print: string, refusals: number): void {
+    const tried = this.#tried.get(device) ?? new Map<string, number>();
+    const times = (tried.get(print) ?? 0) + refusals;
+    tried.delete(print);
+    tried.set(print, times);
+    if (tried.size > MAX_PRINTS) tried.delete(tried.keys().next().value!);
+    this.#tried.set(device, tried);
+  }
+
+  #isSpent(device: string, print: string): boolean {
+    return (this.#tried.get(device)?.get(print) ?? 0) >= MAX_TRIES;
+  }
+
+  /** Of what the box has for it, at least one. */
+  #refusalsOf(device: string): number {
+    return Math.max(1, this.#tried.get(device)?.get(this.#current.get(device) ?? '') ?? 1);
   }
 
   #recent(device: string): Refusal[] {
@@ -137,8 +177,7 @@ export class LoginLedger {
   }
 }
 
-function held(why: string, minutes: number, fix: string): BluelightError {
-  return new BluelightError('CAMERA_LOGIN_HELD', `no login to this camera now: ${why}, and more tries may lock it`, {
-    fix: `${fix}, or wait ${String(minutes)} min`,
-  });
+function held(why: string, fix: string): BluelightError {
+  const message = `no login to this camera now: ${why}, and more tries may lock it`;
+  return new BluelightError('CAMERA_LOGIN_HELD', message, { fix });
 }

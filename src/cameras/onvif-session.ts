@@ -22,7 +22,7 @@ interface CamInternals {
   _request(options: object, done: Reply): void;
 }
 
-type Reply = (error: Error | null, data?: unknown, xml?: string, status?: number) => void;
+type Reply = (error: Error | null, data?: unknown, xml?: string) => void;
 
 /** A SOAP request of ours, for what the package does not offer or gets wrong. */
 export interface Ask {
@@ -47,6 +47,8 @@ export class OnvifSession {
   #fail: (error: BluelightError) => void = () => undefined;
   #services: Partial<Record<ServiceName, ServicePlace>> = {};
   #media2 = false;
+  /** HTTP status of the newest answer; the package keeps it to itself for most calls. */
+  #status: number | undefined;
 
   constructor(
     readonly endpoint: Endpoint,
@@ -71,6 +73,7 @@ export class OnvifSession {
       autoconnect: false,
     });
     this.#inside = this.cam as unknown as CamInternals;
+    this.cam.on('rawResponse', (_xml: string, status: number) => (this.#status = status));
   }
 
   /** SHA-256 of the certificate that the device showed last; undefined without TLS. */
@@ -174,9 +177,11 @@ export class OnvifSession {
   async call(step: string, start: (done: Reply) => void, patience = CALL_MS): Promise<XmlNode> {
     const reply = new Promise<XmlNode>((resolve, reject) => {
       this.#fail = reject;
-      start((error, _data, xml, status) => {
+      this.#status = undefined;
+      start((error, _data, xml) => {
         try {
-          resolve(bodyOf(xml, error, status));
+          // The clock is asked for without a login: who forbids that has refused none.
+          resolve(bodyOf(xml, error, step === 'clock' && this.#status === 403 ? undefined : this.#status));
         } catch (problem) {
           const known = problem instanceof BluelightError;
           reject(known ? problem : new BluelightError('CAMERA_INVALID', errorMessage(problem)));
@@ -219,6 +224,7 @@ function complaint(fault: XmlNode | undefined, error: Error | null, status: numb
   const message = `${said} ${text} ${error?.message ?? ''}`;
   if (
     status === 401 ||
+    status === 403 ||
     /not\s*authori[sz]ed|authority failure|unauthori[sz]ed|Digest auth\w* .*401|\b401\b/i.test(message)
   ) {
     return new BluelightError('CAMERA_REFUSED', 'the camera refused user name and password', {

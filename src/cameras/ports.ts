@@ -9,7 +9,10 @@ export interface CameraTable {
   names(): Promise<Record<string, string>>;
 }
 
-/** Devices whose last login was refused, kept over restarts: a box that starts again and again must not lock them. */
+/**
+ * Devices whose last login was refused, each once for every refusal of its present password, kept over restarts: a box
+ * that starts again and again must not lock them.
+ */
 export interface HeldTable {
   load(): Promise<string[]>;
   save(devices: string[]): Promise<void>;

@@ -49,7 +49,8 @@ export const DEFAULT_LIMITS: IngestLimits = {
 };
 
 /** Whether a camera's streams may be opened now, and if not why. */
-export type Admission = { ok: true } | { ok: false; detail: string };
+export type Admission =
+  { ok: true } | { ok: false; detail: string; /** Because it refused its password. */ held?: true };
 
 export interface IngestDeps {
   clock: Clock;

@@ -55,6 +55,15 @@ const STATE: Record<EndCause, IngestStatus['state']> = {
   broken: 'offline',
 };
 
+interface SessionEnd extends EngineEnd {
+  /** The camera refused because it is full. */
+  busy: boolean;
+  /** How long it recorded. */
+  goodMs: number;
+  /** False: refused by ourselves, for what the camera said to others. */
+  asked?: boolean;
+}
+
 /** Keeps one stream running: opens sessions, watches them, ends them and tries again, until it is stopped. */
 export class StreamSupervisor {
   readonly #options: SupervisorOptions;
@@ -106,7 +115,7 @@ export class StreamSupervisor {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const { cause, detail, busy, goodMs } = await this.#session(signal);
+      const { cause, detail, busy, goodMs, asked = true } = await this.#session(signal);
       if (signal.aborted) return;
       if (cause === 'unsupported' && this.#useNextEngine(detail)) continue;
       if (goodMs >= GOOD_MS) {
@@ -118,8 +127,10 @@ export class StreamSupervisor {
       this.#options.track.end(GAP[cause], detail);
       this.#report(cause, detail);
       // After a refusal the logins decide when to try again.
-      if (cause === 'refused' && !busy) continue;
-      const pause = busy ? BUSY_RETRY_MS : backoffMs(this.#attempt++, shapeOf(cause), this.#options.random);
+      if (cause === 'refused' && asked && !busy) continue;
+      const pause = busy
+        ? BUSY_RETRY_MS
+        : backoffMs(this.#attempt++, shapeOf(asked ? cause : 'offline'), this.#options.random);
       await this.#options.clock.sleep(pause, signal);
     }
   }
@@ -134,7 +145,7 @@ export class StreamSupervisor {
   }
 
   /** One session from the login to its end. */
-  async #session(signal: AbortSignal): Promise<EngineEnd & { busy: boolean; goodMs: number }> {
+  async #session(signal: AbortSignal): Promise<SessionEnd> {
     const { logins, track, clock, source } = this.#options;
     const engine = this.#options.engines[this.#engine];
     if (engine === undefined) throw new BluelightError('INTERNAL', 'ingest has no engine');
@@ -143,7 +154,12 @@ export class StreamSupervisor {
       if (!track.recording && this.#attempt === 0) this.#show('starting', '');
       const { admit } = this.#options;
       const admission = admit === undefined ? undefined : await unlessAborted(admit(this.#lostAt), signal);
-      if (admission?.ok === false) return { cause: 'offline', detail: admission.detail, busy: false, goodMs: 0 };
+      if (admission?.ok === false) {
+        const { detail, held } = admission;
+        return held === true
+          ? { cause: 'refused', detail, asked: false, busy: false, goodMs: 0 }
+          : { cause: 'offline', detail, busy: false, goodMs: 0 };
+      }
       track.begin(engine.name);
       let goodSince: number | undefined;
       const session = new WatchedSession({ ...this.#options, usual: this.#usual }, engine, source, {

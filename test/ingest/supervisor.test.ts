@@ -6,7 +6,7 @@ import { systemProcesses, type Processes } from '../../src/base/processes.js';
 import { createIngest, type IngestStatus } from '../../src/ingest/ingest.js';
 import { CameraLogins } from '../../src/ingest/logins.js';
 import { DEFAULT_LIMITS } from '../../src/ingest/ports.js';
-import type { Engine, EngineEnd, EngineEvents, IngestLimits } from '../../src/ingest/ports.js';
+import type { Admission, Engine, EngineEnd, EngineEvents, IngestLimits } from '../../src/ingest/ports.js';
 import { parseSource } from '../../src/ingest/source.js';
 import { StreamSupervisor } from '../../src/ingest/supervisor.js';
 import { Track } from '../../src/ingest/track.js';
@@ -35,7 +35,7 @@ class HandEngine implements Engine {
   }
 }
 
-function setUp(limits: Partial<IngestLimits> = {}) {
+function setUp(limits: Partial<IngestLimits> = {}, admit?: () => Promise<Admission>) {
   const clock = new FakeClock();
   const recorder = new Recorder();
   const native = new HandEngine('native', clock);
@@ -53,6 +53,7 @@ function setUp(limits: Partial<IngestLimits> = {}) {
     log: silentLog,
     limits: { ...DEFAULT_LIMITS, ...limits },
     random: () => 1,
+    admit,
     onStatus: (status) => void seen.push(status),
     onRefused: () => refusals++,
   });
@@ -172,6 +173,20 @@ test('a refusal is reported once, stays for 35 minutes and is followed by one tr
   expect(recorder.gaps.at(-1)?.reason).toBe('camera_refused');
   await pass(clock, 60_001);
   expect(native.sessions.length).toBe(2);
+  await supervisor.stop('agent_stopped', '');
+});
+
+test('while the box holds its logins back none is tried, however long; when it no longer does one is, soon', async () => {
+  let admission: Admission = { ok: false, held: true, detail: 'it refused its password' };
+  const { clock, native, supervisor, recorder } = setUp({}, () => Promise.resolve(admission));
+  supervisor.start();
+  await pass(clock, 3 * 3_600_000);
+  expect(native.sessions.length).toBe(0);
+  expect(supervisor.status).toMatchObject({ state: 'auth_failed', detail: 'it refused its password' });
+  expect(recorder.gaps.map((gap) => gap.reason)).toEqual(['starting', 'camera_refused']);
+  admission = { ok: true };
+  await pass(clock, 15_000);
+  expect(native.sessions.length).toBe(1);
   await supervisor.stop('agent_stopped', '');
 });
 
