@@ -2,6 +2,11 @@ import type { EngineEnd } from './ports.js';
 
 export const REFUSED: EngineEnd = { cause: 'refused', detail: 'the camera refuses the user name or password' };
 
+export const NOT_RECORDED: EngineEnd = {
+  cause: 'codec',
+  detail: 'the video is neither H.264 nor H.265; set this stream to H.264 or H.265 on the camera itself',
+};
+
 /** What ffmpeg's complaints mean, most telling first. The wording is that of libavformat/rtsp.c and strerror. */
 const MEANINGS: readonly [RegExp, EngineEnd][] = [
   [/401 Unauthorized|403 Forbidden|Server returned 40[13]\b/, REFUSED],
@@ -13,7 +18,7 @@ const MEANINGS: readonly [RegExp, EngineEnd][] = [
   [/Connection reset|Broken pipe|End of file/, { cause: 'offline', detail: 'the camera closed the connection' }],
   [/resolve hostname|Name or service not known|Temporary failure in name/, { cause: 'offline', detail: "the camera's name is unknown" }],
   [/matches no streams|does not contain any stream/, { cause: 'invalid', detail: 'the camera offers no video' }],
-  [/Could not find tag for codec|Unsupported codec/, { cause: 'invalid', detail: 'the video is neither H.264 nor H.265' }],
+  [/Could not find tag for codec|Unsupported codec/, NOT_RECORDED],
   [/Invalid data found/, { cause: 'invalid', detail: 'the camera sends something that is not video' }],
 ]; // prettier-ignore
 

@@ -4,7 +4,7 @@ import type { Log, Redactor } from '../base/log.js';
 import type { Processes, RunningProcess } from '../base/processes.js';
 import { BoxReader, parseInit, parseMoof } from '../media/mp4.js';
 import { TIMESCALE } from '../media/stream.js';
-import { classifyEnd, isHarmless, REFUSED } from './complaint.js';
+import { classifyEnd, isHarmless, NOT_RECORDED, REFUSED } from './complaint.js';
 import { Holes } from './holes.js';
 import { RateLimit } from './rate.js';
 import type { EndCause, Engine, EngineEnd, EngineEvents, EngineSession, EngineSource } from './ports.js';
@@ -182,7 +182,7 @@ class FfmpegSession implements EngineSession {
 
   #onInit(moov: Uint8Array): void {
     const init = parseInit(moov);
-    if (init === undefined) return this.#refuse('invalid', 'the video is neither H.264 nor H.265');
+    if (init === undefined) return this.#finish(NOT_RECORDED);
     this.#scale = TIMESCALE / init.timescale;
     this.#accepted = true;
     this.#events.accepted();

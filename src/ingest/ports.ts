@@ -110,9 +110,9 @@ export interface EngineEvents {
 
 /**
  * Why a session ended. `refused`: the password; `unsupported`: this engine cannot speak to this camera, another may;
- * `broken`: the engine itself failed.
+ * `codec`: the video is of a kind that is not recorded; `broken`: the engine itself failed.
  */
-export type EndCause = 'stopped' | 'refused' | 'offline' | 'stalled' | 'invalid' | 'unsupported' | 'broken';
+export type EndCause = 'stopped' | 'refused' | 'offline' | 'stalled' | 'invalid' | 'unsupported' | 'codec' | 'broken';
 
 export interface EngineEnd {
   cause: EndCause;

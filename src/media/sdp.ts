@@ -126,7 +126,13 @@ export interface VideoTrack {
   parameterSets: Uint8Array[];
 }
 
-/** The first H.264 or H.265 track. Throws STREAM_UNSUPPORTED, which names what the camera has instead. */
+/** Kinds of video that can be nothing that we record, whoever reads them (RTP payload format names, IANA). */
+const OTHER_VIDEO = /^(JPEG\d*|MPV|MPEG4-VISUAL|MP4V-ES|H261|H263(-\d+)?|VP[89]|AV1|RAW|THEORA|DV|JPEG2000|JPEG-?XS)$/;
+
+/**
+ * The first H.264 or H.265 track. Throws what names what the camera has instead: STREAM_CODEC if that cannot be recorded
+ * at all, STREAM_UNSUPPORTED if others may make something of it.
+ */
 export function videoTrack(sdp: Sdp): VideoTrack {
   const videos = sdp.media.filter((one) => one.kind === 'video');
   for (const media of videos) {
@@ -139,7 +145,9 @@ export function videoTrack(sdp: Sdp): VideoTrack {
     }
   }
   const names = videos.flatMap((one) => one.formats.map((format) => format.encoding || String(format.payloadType)));
-  throw unsupported(names.length === 0 ? 'the camera offers no video' : `the camera sends ${names.join(', ')}`);
+  if (names.length === 0) throw unsupported('the camera offers no video');
+  const other = names.every((name) => OTHER_VIDEO.test(name));
+  throw unsupported(`the camera sends ${names.join(', ')}`, other ? 'STREAM_CODEC' : 'STREAM_UNSUPPORTED');
 }
 
 function codecOf(encoding: string): Codec | undefined {
@@ -156,9 +164,9 @@ function refuseInterleaving(codec: Codec, parameters: ReadonlyMap<string, string
   if (interleaved) throw unsupported('the camera sends its pictures interleaved');
 }
 
-function unsupported(message: string): BluelightError {
-  return new BluelightError('STREAM_UNSUPPORTED', message, {
-    fix: "choose H.264 or H.265 in the camera's video settings",
+function unsupported(message: string, code = 'STREAM_UNSUPPORTED'): BluelightError {
+  return new BluelightError(code, message, {
+    fix: 'set this stream to H.264 or H.265 on the camera itself',
   });
 }
 

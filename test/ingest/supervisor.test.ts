@@ -162,6 +162,21 @@ test('where the first engine cannot speak to a camera the second does, and says 
   await supervisor.stop('agent_stopped', '');
 });
 
+test.each(['native', 'ffmpeg'] as const)('video of a kind that is not recorded (told by %s) is said once, no other engine or loop, and looked at again', async (by) => {
+  const { clock, native, ffmpeg, supervisor, seen } = setUp();
+  supervisor.start();
+  await pass(clock, 0);
+  if (by === 'ffmpeg') native.last.end({ cause: 'unsupported', detail: 'x' });
+  await pass(clock, 0);
+  (by === 'native' ? native : ffmpeg).last.end({ cause: 'codec', detail: 'the camera sends JPEG; set it to H.264' });
+  await pass(clock, 299_000);
+  expect([native.sessions.length, ffmpeg.sessions.length]).toEqual([1, by === 'ffmpeg' ? 1 : 0]);
+  expect(seen.at(-1)).toMatchObject({ state: 'invalid', detail: 'the camera sends JPEG; set it to H.264' });
+  await pass(clock, 1_000);
+  expect(native.sessions.length).toBe(2);
+  await supervisor.stop('agent_stopped', '');
+}); // prettier-ignore
+
 test('a refusal is reported once, stays for 35 minutes and is followed by one try', async () => {
   const { clock, native, supervisor, refusals, recorder } = setUp();
   supervisor.start();

@@ -6,13 +6,23 @@ export function failure(cause: EndCause, detail: string): BluelightError {
   return new BluelightError(`INGEST_${cause.toUpperCase()}`, detail, { retryable: cause === 'offline' });
 }
 
-const CAUSES: readonly EndCause[] = ['stopped', 'refused', 'offline', 'stalled', 'invalid', 'unsupported', 'broken'];
+const CAUSES: readonly EndCause[] = [
+  'stopped',
+  'refused',
+  'offline',
+  'stalled',
+  'invalid',
+  'unsupported',
+  'codec',
+  'broken',
+];
 
 /** Codes of the floor `media`.. */
 const PARSER_CAUSES: Readonly<Record<string, EndCause>> = {
   RTSP_INVALID: 'invalid',
   SDP_INVALID: 'invalid',
   STREAM_UNSUPPORTED: 'unsupported',
+  STREAM_CODEC: 'codec',
   CAMERA_CREDENTIALS: 'invalid',
   MEDIA_FORMAT: 'invalid',
 };
@@ -32,7 +42,9 @@ const SOCKET_DETAILS: Readonly<Record<string, string>> = {
 export function endOf(error: unknown): EngineEnd {
   const code = errorCode(error) ?? '';
   const cause = CAUSES.find((one) => code === `INGEST_${one.toUpperCase()}`) ?? PARSER_CAUSES[code];
-  if (cause !== undefined) return { cause, detail: errorMessage(error) };
+  // What only a person can mend is told with how.
+  const fix = cause === 'codec' && error instanceof BluelightError ? `; ${error.fix ?? ''}` : '';
+  if (cause !== undefined) return { cause, detail: `${errorMessage(error)}${fix}` };
   const socket = SOCKET_DETAILS[code];
   if (socket !== undefined) return { cause: 'offline', detail: socket };
   return { cause: 'broken', detail: errorMessage(error) };
