@@ -141,6 +141,8 @@ export class Lab implements AsyncDisposable {
         // The same ports and the same serial: only the EndpointReference tells them apart.
         ...{ onvifPort: 8_000, rtspPort: 8_554, serial: '1', mac: '02:00:00:00:00:07' },
         ...{ username: 'admin', password: this.#site.password, lockOut: { after: 4, forMs: 1_800_000 } },
+        // A camera that floods must not drop its client first.
+        maxQueuedBytes: 64 * 1024 * 1024,
         source: { kind: 'scene', scene: { seed: 7, loopSeconds: 6, activity: 0.6 } },
         main: { width: 640, height: 360, fps: 15, gopSeconds: 1, kbps: 1_500 },
         sub: { width: 320, height: 180, fps: 10, gopSeconds: 1, kbps: 300 },
