@@ -96,6 +96,7 @@ const ingest = createIngest({
   redactor,
   sink,
   pool,
+  basicLogin: data.basicLogin,
   onStatus: (status) => tell('status', status),
   onRefused: (camera, login) => tell('refused', { camera, login }),
   admit: (camera, sinceMono) => admissions.ask((ask) => tell('admit', { ask, camera, sinceMono })),

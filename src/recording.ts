@@ -152,6 +152,7 @@ function mediaData(settings: Settings, ring: MessageChannel['port1']): MediaData
     cadence: settings['motion.enabled'] ? settings['motion.cadence'] : undefined,
     merge: settings['motion.camera_events'],
     engine: settings['cameras.engine'],
+    basicLogin: settings['cameras.basic_login'],
     queueBytes: settings['recording.queue'],
   };
 }

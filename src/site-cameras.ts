@@ -63,6 +63,7 @@ export class SiteCameras {
       },
       interfaces: settings['cameras.interfaces'],
       allowLoopback: settings['cameras.allow_loopback'],
+      basicLogin: settings['cameras.basic_login'],
       onChanged: () => background(this.record()),
       onRefused: (refused, login) => {
         for (const camera of refused) background(recording.media.refuse({ camera, login }));

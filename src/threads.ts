@@ -31,6 +31,8 @@ export interface MediaData {
   /** How the cameras' own motion detectors count. */
   merge: MergeMode;
   engine: 'auto' | 'native' | 'ffmpeg';
+  /** Addresses of cameras that may be given their password readable. */
+  basicLogin: readonly string[];
   /** Bytes of fragments that may wait for the disk. */
   queueBytes: number;
 }

@@ -1,10 +1,10 @@
-import type { Clock } from '../base/clock.js';
 import { BluelightError } from '../base/errors.js';
 import type { Camera, CameraStream, Credentials } from '../contract/camera.js';
 import { parseSdp, videoTrack } from '../media/sdp.js';
 import { videoFormat } from '../media/sps.js';
 import { pinToHost } from './addresses.js';
 import { cameraIdOf, deviceIdOf, nextNumber } from './identity.js';
+import type { LoginDeps } from './ports.js';
 import { describeStream } from './rtsp-check.js';
 
 export interface RtspAddress {
@@ -36,10 +36,10 @@ function wrong(what: string): BluelightError {
 }
 
 /** What the camera says of a stream. At most one login. */
-export async function inspect(clock: Clock, uri: string, host: string, login: Credentials): Promise<CameraStream> {
+export async function inspect(deps: LoginDeps, uri: string, host: string, login: Credentials): Promise<CameraStream> {
   const pinned = pinToHost(uri, host, ['rtsp']);
   if (pinned === undefined) throw wrong('the address of the stream cannot be read');
-  const { codec, parameterSets } = videoTrack(parseSdp(await describeStream(clock, pinned, login)));
+  const { codec, parameterSets } = videoTrack(parseSdp(await describeStream(deps, pinned, login)));
   const format = videoFormat(codec, parameterSets);
   return { uri: pinned, codec, width: format?.width ?? 0, height: format?.height ?? 0, profile: '' };
 }

@@ -40,6 +40,8 @@ export interface CamerasDeps {
   /** Interface names or addresses on which cameras are; empty: all but the default route's. */
   interfaces: readonly string[];
   allowLoopback: boolean;
+  /** Addresses of cameras that may be given their password readable (Basic). */
+  basicLogin?: readonly string[];
   /** Resolves a host name to an IP address; the caller decides how (default: IP addresses only). */
   resolve?: (host: string) => Promise<string>;
   /** After every change of the adopted cameras or their credentials. */
@@ -160,7 +162,7 @@ export class Cameras {
     const camera = await this.#desk.get(id);
     const credentials = await this.credentialsOf(id);
     const { login, ...result } = await this.#desk.checked(camera, credentials, () =>
-      checkCamera({ clock: this.deps.clock, driver: this.#desk.driver }, camera, credentials),
+      checkCamera({ ...this.deps, driver: this.#desk.driver }, camera, credentials),
     );
     return { ...result, ok: result.ok && login !== 'refused' };
   }

@@ -4,7 +4,7 @@ import type { Camera, CameraStream, Credentials } from '../contract/camera.js';
 import type { CameraTestBody } from '../contract/http.js';
 import { inspect } from './adopt-rtsp.js';
 import type { CameraDriver, ConnectedDevice } from './driver.js';
-import { fetchWithDigest } from './http-digest.js';
+import { fetchFile } from './http-digest.js';
 import { endpointOf } from './locate.js';
 import { describeStream } from './rtsp-check.js';
 
@@ -12,6 +12,7 @@ export type TestStep = CameraTestBody['steps'][number];
 
 export interface CheckDeps {
   clock: Clock;
+  basicLogin?: readonly string[];
   driver: CameraDriver;
 }
 
@@ -67,7 +68,7 @@ async function checkStreams(
   ] as const) {
     if (stream === null) continue;
     await run(name, async () => {
-      const { codec, width, height } = await inspect(deps.clock, stream.uri, camera.device.address, credentials);
+      const { codec, width, height } = await inspect(deps, stream.uri, camera.device.address, credentials);
       return `${codec.toUpperCase()} ${String(width)}x${String(height)}`;
     });
   }
@@ -129,7 +130,7 @@ async function checkStream(
   const offers = connected.channels.find((channel) => channel.source === camera.channel)?.offers ?? [];
   const now = offers.find((offer) => offer.profile === stream.profile);
   const uri = now?.uri ?? stream.uri;
-  const description = await describeStream(deps.clock, uri, credentials);
+  const description = await describeStream(deps, uri, credentials);
   if (!/^m=video /m.test(description)) {
     throw new BluelightError('CAMERA_INVALID', 'the stream has no video in it', { fix: 'choose another profile' });
   }
@@ -151,12 +152,6 @@ async function checkSnapshot(
 ): Promise<string> {
   const uri = await connected.snapshotUri(camera.main.profile);
   if (uri === undefined) return 'the camera offers none';
-  const { type, bytes } = await fetchWithDigest(
-    deps.clock,
-    uri,
-    credentials,
-    MAX_SNAPSHOT_BYTES,
-    camera.device.certificate,
-  );
+  const { type, bytes } = await fetchFile(deps, uri, credentials, MAX_SNAPSHOT_BYTES, camera.device.certificate);
   return `${type}, ${String(Math.round(bytes.length / 1000))} kB`;
 }

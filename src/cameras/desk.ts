@@ -9,7 +9,7 @@ import { inspect, isRtsp, parseRtsp, planRtsp } from './adopt-rtsp.js';
 import { planAdoption } from './adopt.js';
 import { MAX_SNAPSHOT_BYTES, type CheckResult } from './check.js';
 import type { CameraDriver, Login } from './driver.js';
-import { fetchWithDigest } from './http-digest.js';
+import { fetchFile } from './http-digest.js';
 import { devicesOf } from './identity.js';
 import { allowedHost, endpointOf, locate, type LocateDeps } from './locate.js';
 import { LoginLedger } from './logins.js';
@@ -23,6 +23,7 @@ export interface DeskDeps {
   credentials: CredentialTable;
   held?: HeldTable;
   allowLoopback: boolean;
+  basicLogin?: readonly string[];
   resolve?: (host: string) => Promise<string>;
   /** `login` is the print of the credentials that were refused. */
   onRefused?: (cameras: string[], login: string) => void;
@@ -144,7 +145,7 @@ export class CameraDesk {
     await this.#logins.run(device.id, {
       ...{ credentials: () => Promise.resolve(credentials), by: 'person' },
       work: async ({ accepted, ...login }) => {
-        if (device.xaddr === '') await inspect(this.deps.clock, main.uri, device.address, login);
+        if (device.xaddr === '') await inspect(this.deps, main.uri, device.address, login);
         else await this.driver.identify(endpointOf(device), login);
         // Before it is the turn of those who wait: they must not try the old ones.
         await this.#seal(device, credentials);
@@ -186,7 +187,7 @@ export class CameraDesk {
       const connected = await this.driver.connect(endpoint, credentials);
       const uri = await connected.snapshotUri(camera.main.profile);
       if (uri === undefined) throw new BluelightError('CAMERA_NO_SNAPSHOT', `${camera.name} offers no snapshots`);
-      return fetchWithDigest(this.deps.clock, uri, credentials, MAX_SNAPSHOT_BYTES, camera.device.certificate);
+      return fetchFile(this.deps, uri, credentials, MAX_SNAPSHOT_BYTES, camera.device.certificate);
     });
   }
 
@@ -245,8 +246,8 @@ export class CameraDesk {
       const streams = await this.#logins.run(host, {
         ...{ credentials: () => Promise.resolve(credentials), by: 'person' },
         work: async () => ({
-          main: await inspect(clock, given.main, host, credentials),
-          sub: given.sub === undefined ? null : await inspect(clock, given.sub, host, credentials),
+          main: await inspect(this.deps, given.main, host, credentials),
+          sub: given.sub === undefined ? null : await inspect(this.deps, given.sub, host, credentials),
         }),
         onRefused: () => Promise.resolve(),
       });

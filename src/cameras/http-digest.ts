@@ -1,21 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { withDeadline, type Clock } from '../base/clock.js';
+import { withDeadline } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Credentials } from '../contract/camera.js';
-import { authorization, chooseTerms, parseChallenges } from '../media/rtsp-auth.js';
+import { authorization, chooseTerms, CLEAR_ONLY, parseChallenges } from '../media/rtsp-auth.js';
+import type { LoginDeps } from './ports.js';
 import { pinnedAgent } from './reply-guard.js';
 
 const FETCH_MS = 8_000;
 
 /**
- * Gets a file from a camera with HTTP Digest. The password never crosses the line (Basic is refused), redirects are
+ * Gets a file from a camera with HTTP Digest. The password never crosses the line (Basic is refused
+ * unless it is allowed for this camera), redirects are
  * not followed, and what is larger than `maxBytes` is cut off. One login at most.
  * Errors: CAMERA_UNREACHABLE, CAMERA_REFUSED, CAMERA_INVALID.
  */
-export async function fetchWithDigest(
-  clock: Clock,
+export async function fetchFile(
+  deps: LoginDeps,
   url: string,
   credentials: Credentials,
   maxBytes: number,
@@ -26,12 +28,14 @@ export async function fetchWithDigest(
     stop.abort();
     return unreachable(`did not send the file within ${String(FETCH_MS / 1000)} s`);
   };
-  return withDeadline(clock, FETCH_MS, fetchOnce(url, credentials, maxBytes, stop.signal, certificate), late);
+  const allowBasic = deps.basicLogin?.includes(new URL(url).hostname.replace(/^\[|\]$/g, '')) ?? false;
+  const login = { ...credentials, allowBasic };
+  return withDeadline(deps.clock, FETCH_MS, fetchOnce(url, login, maxBytes, stop.signal, certificate), late);
 }
 
 async function fetchOnce(
   url: string,
-  { username, password }: Credentials,
+  { username, password, allowBasic }: Credentials & { allowBasic: boolean },
   maxBytes: number,
   signal: AbortSignal,
   certificate: string | undefined,
@@ -39,10 +43,11 @@ async function fetchOnce(
   const first = await get(url, undefined, signal, certificate);
   if (first.statusCode !== 401) return readAnswer(first, maxBytes);
   first.destroy();
-  const { terms, clearOnly } = chooseTerms(parseChallenges(challengesOf(first)), false);
+  const { terms, clearOnly } = chooseTerms(parseChallenges(challengesOf(first)), allowBasic);
   if (terms === undefined) {
-    const why = clearOnly ? 'asks for the password in clear' : 'asks for a login of an unknown kind';
-    throw new BluelightError('CAMERA_INVALID', `the camera ${why}`, { fix: 'switch its HTTP login to digest' });
+    const message = clearOnly ? CLEAR_ONLY.message : 'the camera wants a login of an unknown kind';
+    const fix = clearOnly ? CLEAR_ONLY.fix : 'switch its HTTP login to digest';
+    throw new BluelightError('CAMERA_INVALID', message, { fix });
   }
   const target = new URL(url);
   const header = authorization(terms, {

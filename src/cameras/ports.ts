@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import type { Camera, Credentials } from '../contract/camera.js';
 
 /** Adopted cameras, kept over restarts. */
@@ -7,6 +8,13 @@ export interface CameraTable {
   remove(entry: { id: string; at: number }): Promise<void>;
   /** Names by id of all cameras that ever were. */
   names(): Promise<Record<string, string>>;
+}
+
+/** For those who log in to a camera by themselves. */
+export interface LoginDeps {
+  clock: Clock;
+  /** Addresses of cameras that may be given their password readable (Basic). */
+  basicLogin?: readonly string[];
 }
 
 /**

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { withDeadline, type Clock } from '../base/clock.js';
+import { withDeadline } from '../base/clock.js';
 import { BluelightError, errorMessage } from '../base/errors.js';
 import type { Credentials } from '../contract/camera.js';
-import { authorization, chooseTerms, parseChallenges } from '../media/rtsp-auth.js';
+import { authorization, chooseTerms, CLEAR_ONLY, parseChallenges } from '../media/rtsp-auth.js';
 import { buildRequest, RtspReader, type RtspResponse } from '../media/rtsp.js';
+import type { LoginDeps } from './ports.js';
 
 const CHECK_MS = 6_000;
 const DEFAULT_PORT = 554;
@@ -13,23 +14,37 @@ const DEFAULT_PORT = 554;
  * Whether a camera would give this stream: DESCRIBE over TCP (RFC 2326 §10.2) with at most one login.
  * Gives the session description. Errors: CAMERA_UNREACHABLE, CAMERA_REFUSED, CAMERA_INVALID.
  */
-export async function describeStream(clock: Clock, uri: string, credentials: Credentials): Promise<string> {
+export async function describeStream(deps: LoginDeps, uri: string, credentials: Credentials): Promise<string> {
+  const { clock, basicLogin = [] } = deps;
   const url = new URL(uri);
-  const socket = connect(url.port === '' ? DEFAULT_PORT : Number(url.port), url.hostname.replace(/^\[|\]$/g, ''));
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const socket = connect(url.port === '' ? DEFAULT_PORT : Number(url.port), host);
   const late = (): BluelightError => unreachable(`did not describe the stream within ${String(CHECK_MS / 1000)} s`);
   try {
-    return await withDeadline(clock, CHECK_MS, converse(new Exchange(socket), uri, credentials), late);
+    return await withDeadline(
+      clock,
+      CHECK_MS,
+      converse(new Exchange(socket), uri, credentials, basicLogin.includes(host)),
+      late,
+    );
   } finally {
     socket.destroy();
   }
 }
 
-async function converse(exchange: Exchange, uri: string, { username, password }: Credentials): Promise<string> {
+async function converse(
+  exchange: Exchange,
+  uri: string,
+  { username, password }: Credentials,
+  allowBasic: boolean,
+): Promise<string> {
   const first = await exchange.describe(uri, undefined);
   if (first.status !== 401) return bodyOf(first);
-  const { terms } = chooseTerms(parseChallenges(first.headers.get('www-authenticate') ?? []), false);
+  const challenges = parseChallenges(first.headers.get('www-authenticate') ?? []);
+  const { terms, clearOnly } = chooseTerms(challenges, allowBasic);
+  if (clearOnly) throw new BluelightError('CAMERA_INVALID', CLEAR_ONLY.message, { fix: CLEAR_ONLY.fix });
   if (terms === undefined) {
-    throw new BluelightError('CAMERA_INVALID', 'the camera offers no login that keeps the password secret', {
+    throw new BluelightError('CAMERA_INVALID', 'the camera wants a login of an unknown kind', {
       fix: 'switch its RTSP login to digest',
     });
   }

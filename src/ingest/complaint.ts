@@ -1,11 +1,14 @@
+import { CLEAR_ONLY } from '../media/rtsp-auth.js';
 import type { EngineEnd } from './ports.js';
 
 export const REFUSED: EngineEnd = { cause: 'refused', detail: 'the camera refuses the user name or password' };
 
 export const NOT_RECORDED: EngineEnd = {
-  cause: 'codec',
+  cause: 'unfit',
   detail: 'the video is neither H.264 nor H.265; set this stream to H.264 or H.265 on the camera itself',
 };
+
+export const CLEAR: EngineEnd = { cause: 'unfit', detail: `${CLEAR_ONLY.message}; ${CLEAR_ONLY.fix}` };
 
 /** What ffmpeg's complaints mean, most telling first. The wording is that of libavformat/rtsp.c and strerror. */
 const MEANINGS: readonly [RegExp, EngineEnd][] = [

@@ -4,7 +4,7 @@ import type { Log, Redactor } from '../base/log.js';
 import type { Processes, RunningProcess } from '../base/processes.js';
 import { BoxReader, parseInit, parseMoof } from '../media/mp4.js';
 import { TIMESCALE } from '../media/stream.js';
-import { classifyEnd, isHarmless, NOT_RECORDED, REFUSED } from './complaint.js';
+import { classifyEnd, CLEAR, isHarmless, NOT_RECORDED, REFUSED } from './complaint.js';
 import { Holes } from './holes.js';
 import { RateLimit } from './rate.js';
 import type { EndCause, Engine, EngineEnd, EngineEvents, EngineSession, EngineSource } from './ports.js';
@@ -95,13 +95,14 @@ class FfmpegSession implements EngineSession {
   }
 
   async #run(): Promise<EngineEnd> {
-    const { url, username, password } = this.#source;
-    const guard = await RedirectGuard.open(url);
+    const { url, username, password, allowBasic = false } = this.#source;
+    const guard = await RedirectGuard.open(url, allowBasic);
     try {
       const way = { ...url, host: '127.0.0.1', port: guard.port };
       const end = await this.#converse(ffconcatScript(way, username, password, RTSP_OPTIONS));
       if (this.#own !== undefined) return end;
       // However ffmpeg ended and whatever it printed: another try would be another refused login.
+      if (guard.clear) return CLEAR;
       return guard.led ? LED : guard.refused && !this.#accepted ? REFUSED : end;
     } catch (error) {
       if (!(error instanceof BluelightError)) throw error;

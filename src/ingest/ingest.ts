@@ -47,7 +47,7 @@ export class Ingest {
     const { maxAccessUnitBytes } = this.#limits;
     this.#engines = {
       ffmpeg: ffmpegEngine({ clock, processes, log, redactor, maxAccessUnitBytes }),
-      native: nativeEngine({ clock, maxAccessUnitBytes, random: deps.random, allowBasic: deps.allowBasic }),
+      native: nativeEngine({ clock, maxAccessUnitBytes, random: deps.random }),
     };
   }
 
@@ -121,14 +121,17 @@ export class Ingest {
     stream: IngestStream,
     logins: CameraLogins,
   ): StreamSupervisor | undefined {
-    const { clock, log, sink, fragmentMs, pool, random = Math.random } = this.#deps;
+    const { clock, log, sink, fragmentMs, pool, random = Math.random, basicLogin = [] } = this.#deps;
     const { onStatus, onRefused, admit } = this.#deps;
     const status = { stream: id, camera: camera.id, role: stream.role };
     try {
       const url = parseSource(stream.uri);
       return new StreamSupervisor({
         status,
-        source: { stream: id, url, username: camera.username, password: camera.password },
+        source: {
+          ...{ stream: id, url, username: camera.username, password: camera.password },
+          allowBasic: basicLogin.includes(url.host),
+        },
         engines: this.#enginesFor(stream),
         logins,
         track: new Track({ ...status, clock, sink, fragmentMs, pool }),

@@ -61,8 +61,8 @@ export interface IngestDeps {
   /** 0 <= x < 1, for the spread of retries. */
   random?: () => number;
   limits?: Partial<IngestLimits>;
-  /** Whether a password may go over the wire readable by everybody (RTSP Basic), if a camera wants nothing else. */
-  allowBasic?: boolean;
+  /** Addresses of cameras that may be given their password readable by everybody (RTSP Basic), if they want nothing else. */
+  basicLogin?: readonly string[];
   /** Length of fragments, ms. */
   fragmentMs?: number;
   /** Where fragments get their memory from, if somebody gives it back. */
@@ -80,6 +80,8 @@ export interface EngineSource {
   url: SourceUrl;
   username: string;
   password: string;
+  /** Whether the password may be sent readable by everybody on the way, if the camera wants nothing else. */
+  allowBasic?: boolean;
 }
 
 /** One encoded picture as an engine hands it over; it holds for one stream and in decoding order. */
@@ -110,9 +112,9 @@ export interface EngineEvents {
 
 /**
  * Why a session ended. `refused`: the password; `unsupported`: this engine cannot speak to this camera, another may;
- * `codec`: the video is of a kind that is not recorded; `broken`: the engine itself failed.
+ * `unfit`: only other settings of the camera itself help; `broken`: the engine itself failed.
  */
-export type EndCause = 'stopped' | 'refused' | 'offline' | 'stalled' | 'invalid' | 'unsupported' | 'codec' | 'broken';
+export type EndCause = 'stopped' | 'refused' | 'offline' | 'stalled' | 'invalid' | 'unsupported' | 'unfit' | 'broken';
 
 export interface EngineEnd {
   cause: EndCause;

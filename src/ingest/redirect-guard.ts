@@ -29,13 +29,19 @@ export class RedirectGuard {
   /** The camera answered a login with 401 or 403. */
   refused = false;
 
-  private constructor(camera: Pick<SourceUrl, 'host' | 'port'>) {
+  /** The client would have sent the password readable, and may not. */
+  clear = false;
+
+  private constructor(
+    camera: Pick<SourceUrl, 'host' | 'port'>,
+    private readonly allowBasic: boolean,
+  ) {
     this.#camera = camera;
     this.#server = createServer((client) => this.#accept(client));
   }
 
-  static async open(camera: Pick<SourceUrl, 'host' | 'port'>): Promise<RedirectGuard> {
-    const guard = new RedirectGuard(camera);
+  static async open(camera: Pick<SourceUrl, 'host' | 'port'>, allowBasic = false): Promise<RedirectGuard> {
+    const guard = new RedirectGuard(camera, allowBasic);
     guard.#server.listen(0, '127.0.0.1');
     await once(guard.#server, 'listening');
     return guard;
@@ -70,12 +76,20 @@ export class RedirectGuard {
         to.destroy();
       });
     }
+    let asked = '';
     client.on('data', (chunk: Buffer) => {
       const text = chunk.toString('latin1');
+      asked = (asked + text).slice(-TAIL_BYTES - text.length);
+      if (!this.allowBasic && /^authorization[ \t]*:[ \t]*basic/im.test(asked)) {
+        this.clear = true;
+        return client.destroy();
+      }
       if (/^authorization[ \t]*:/im.test(text)) this.#verdict = '';
       if (/^transport[ \t]*:[^\r\n]*client_port=/im.test(text)) this.#udp = true;
+      if (camera.write(chunk)) return;
+      client.pause();
+      camera.once('drain', () => client.resume());
     });
-    client.pipe(camera);
     camera.on('data', (chunk: Buffer) => {
       this.#judgeLogin(chunk);
       if (this.#leadsElsewhere(chunk)) {

@@ -29,13 +29,13 @@ export interface SupervisorOptions {
 }
 
 const GOOD_MS = 60_000;
-/** How often a camera is asked whether it sends another kind of video meanwhile. */
-const CODEC_MS = 300_000;
+/** How often a camera is asked whether its settings are others meanwhile. */
+const UNFIT_MS = 300_000;
 
 /** A camera that is away costs little to ask and must be back on the record soon; what is broken waits longer. */
 function shapeOf(cause: EndCause): BackoffShape {
   // Only a person at the camera changes that.
-  if (cause === 'codec') return { firstMs: CODEC_MS, factor: 1, maxMs: CODEC_MS };
+  if (cause === 'unfit') return { firstMs: UNFIT_MS, factor: 1, maxMs: UNFIT_MS };
   return { firstMs: 500, factor: 2, maxMs: cause === 'offline' || cause === 'stalled' ? 15_000 : 60_000 };
 }
 
@@ -46,7 +46,7 @@ const GAP: Record<EndCause, GapReason> = {
   stalled: 'stream_stalled',
   invalid: 'stream_invalid',
   unsupported: 'stream_invalid',
-  codec: 'stream_invalid',
+  unfit: 'stream_invalid',
   broken: 'unknown',
 };
 
@@ -57,7 +57,7 @@ const STATE: Record<EndCause, IngestStatus['state']> = {
   stalled: 'stalled',
   invalid: 'invalid',
   unsupported: 'invalid',
-  codec: 'invalid',
+  unfit: 'invalid',
   broken: 'offline',
 };
 
@@ -125,7 +125,7 @@ export class StreamSupervisor {
       if (signal.aborted) return;
       if (cause === 'unsupported' && this.#useNextEngine(detail)) continue;
       if (goodMs >= GOOD_MS) this.#attempt = 0;
-      if (goodMs >= GOOD_MS || cause === 'codec') {
+      if (goodMs >= GOOD_MS || cause === 'unfit') {
         // The reason for another engine may be gone: the camera was set up anew meanwhile.
         this.#engine = 0;
         this.#fallback = '';

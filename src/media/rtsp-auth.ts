@@ -40,6 +40,12 @@ interface DigestTerms {
   qop: boolean;
 }
 
+/** Why no login is tried where only Basic is offered, and what to do. */
+export const CLEAR_ONLY = {
+  message: 'the camera wants the password in clear text only',
+  fix: 'switch it to digest authentication; if it knows none, its address in the setting cameras.basic_login allows it, and everybody in its network can then read the password',
+} as const;
+
 /** How to log in, chosen from what is offered. */
 export type Terms = DigestTerms | { kind: 'basic' };
 

@@ -113,6 +113,11 @@ export const SETTINGS = {
     false,
     'Whether a camera may live on this machine itself; for virtual cameras only.',
   ),
+  'cameras.basic_login': setting(
+    z.array(z.string()),
+    [],
+    'IP addresses of cameras that may be given their password readable (Basic login), because they know no other; everybody in the network of such a camera can then read it and use it.',
+  ),
   'cameras.engine': setting(
     z.enum(['auto', 'native', 'ffmpeg']),
     'auto',

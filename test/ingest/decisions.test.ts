@@ -72,7 +72,7 @@ test.each([
   ['pipe:0: Connection timed out', 'offline'],
   ['pipe:0: No route to host', 'offline'],
   ["Stream map '0:v:0' matches no streams.", 'invalid'],
-  ['Could not find tag for codec mjpeg in stream #0, codec not currently supported in container', 'codec'],
+  ['Could not find tag for codec mjpeg in stream #0, codec not currently supported in container', 'unfit'],
   ['pipe:0: Invalid data found when processing input', 'invalid'],
 ])('what ffmpeg says is understood: %s', (line, cause) => {
   expect(classifyEnd(['something else', line], 1, null).cause).toBe(cause);

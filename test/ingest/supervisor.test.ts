@@ -168,7 +168,7 @@ test.each(['native', 'ffmpeg'] as const)('video of a kind that is not recorded (
   await pass(clock, 0);
   if (by === 'ffmpeg') native.last.end({ cause: 'unsupported', detail: 'x' });
   await pass(clock, 0);
-  (by === 'native' ? native : ffmpeg).last.end({ cause: 'codec', detail: 'the camera sends JPEG; set it to H.264' });
+  (by === 'native' ? native : ffmpeg).last.end({ cause: 'unfit', detail: 'the camera sends JPEG; set it to H.264' });
   await pass(clock, 299_000);
   expect([native.sessions.length, ffmpeg.sessions.length]).toEqual([1, by === 'ffmpeg' ? 1 : 0]);
   expect(seen.at(-1)).toMatchObject({ state: 'invalid', detail: 'the camera sends JPEG; set it to H.264' });

@@ -13,7 +13,7 @@ const CAUSES: readonly EndCause[] = [
   'stalled',
   'invalid',
   'unsupported',
-  'codec',
+  'unfit',
   'broken',
 ];
 
@@ -22,7 +22,7 @@ const PARSER_CAUSES: Readonly<Record<string, EndCause>> = {
   RTSP_INVALID: 'invalid',
   SDP_INVALID: 'invalid',
   STREAM_UNSUPPORTED: 'unsupported',
-  STREAM_CODEC: 'codec',
+  STREAM_CODEC: 'unfit',
   CAMERA_CREDENTIALS: 'invalid',
   MEDIA_FORMAT: 'invalid',
 };
@@ -43,7 +43,7 @@ export function endOf(error: unknown): EngineEnd {
   const code = errorCode(error) ?? '';
   const cause = CAUSES.find((one) => code === `INGEST_${one.toUpperCase()}`) ?? PARSER_CAUSES[code];
   // What only a person can mend is told with how.
-  const fix = cause === 'codec' && error instanceof BluelightError ? `; ${error.fix ?? ''}` : '';
+  const fix = cause === 'unfit' && error instanceof BluelightError ? `; ${error.fix ?? ''}` : '';
   if (cause !== undefined) return { cause, detail: `${errorMessage(error)}${fix}` };
   const socket = SOCKET_DETAILS[code];
   if (socket !== undefined) return { cause: 'offline', detail: socket };

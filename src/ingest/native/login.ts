@@ -1,4 +1,4 @@
-import { authorization, chooseTerms, isStale, parseChallenges, type Terms } from '../../media/rtsp-auth.js';
+import { authorization, chooseTerms, CLEAR_ONLY, isStale, parseChallenges, type Terms } from '../../media/rtsp-auth.js';
 import type { RtspResponse } from '../../media/rtsp.js';
 import { failure, failureOfStatus } from './failure.js';
 
@@ -46,7 +46,7 @@ export class Login {
     const challenges = parseChallenges(response.headers.get('www-authenticate') ?? []);
     const { terms, clearOnly } = chooseTerms(challenges, this.#options.allowBasic);
     if (clearOnly) {
-      throw failure('refused', 'the camera wants the password in clear text only; switch it to digest authentication');
+      throw failure('unfit', `${CLEAR_ONLY.message}; ${CLEAR_ONLY.fix}`);
     }
     if (this.#options.username === '') throw failure('refused', 'the camera wants a user name and password');
     if (terms === undefined) throw failure('unsupported', 'the camera wants a login of an unknown kind');

@@ -6,8 +6,6 @@ import { NativeSession } from './session.js';
 export interface NativeDeps {
   clock: Clock;
   maxAccessUnitBytes: number;
-  /** Whether the password may be sent readable by everybody on the way, if a camera wants nothing else. */
-  allowBasic?: boolean;
   /** 0 <= x < 1, for our SSRC and the spread of reports. */
   random?: () => number;
   connectMs?: number;

@@ -45,9 +45,9 @@ export class NativeSession implements EngineSession {
     this.#deps = deps;
     this.#source = source;
     this.#events = events;
-    const { username, password } = source;
+    const { username, password, allowBasic = false } = source;
     const cnonce = (): string => randomBytes(16).toString('hex');
-    this.#login = new Login({ username, password, allowBasic: deps.allowBasic ?? false, cnonce });
+    this.#login = new Login({ username, password, allowBasic, cnonce });
     this.ended = this.#run();
   }
 

@@ -17,7 +17,7 @@ test.concurrent.for([
     'unsupported',
     'TCP',
   ],
-  ['MJPEG', 'DESCRIBE', ok('', 'v=0\nm=video 0 RTP/AVP 26\n'), 'codec', 'JPEG; set this stream to H.264'],
+  ['MJPEG', 'DESCRIBE', ok('', 'v=0\nm=video 0 RTP/AVP 26\n'), 'unfit', 'JPEG; set this stream to H.264'],
   ['MPEG transport stream', 'DESCRIBE', ok('', 'v=0\nm=video 0 RTP/AVP 33\n'), 'unsupported', '33'],
   ['no video', 'DESCRIBE', ok('', 'v=0\nm=audio 0 RTP/AVP 0\n'), 'unsupported', 'no video'],
   ['an unknown address', 'DESCRIBE', status('404 Not Found'), 'invalid', 'address'],

@@ -4,7 +4,7 @@ import { createLog, Redactor } from '../../../src/base/log.js';
 import { systemProcesses } from '../../../src/base/processes.js';
 import { createIngest, type Ingest, type IngestDeps } from '../../../src/ingest/ingest.js';
 import { nativeEngine, type NativeDeps } from '../../../src/ingest/native/native.js';
-import type { EngineEnd, RawPicture } from '../../../src/ingest/ports.js';
+import type { EngineEnd, EngineName, RawPicture } from '../../../src/ingest/ports.js';
 import { parseSource } from '../../../src/ingest/source.js';
 import type { Codec } from '../../../src/media/stream.js';
 import { accessUnitsInFile, elementaryStream } from '../../support/clips.js';
@@ -43,7 +43,11 @@ export class Rig {
     return server;
   }
 
-  session(uri: string, login: { username?: string; password?: string } = {}, more: Partial<NativeDeps> = {}): Session {
+  session(
+    uri: string,
+    login: { username?: string; password?: string; allowBasic?: boolean } = {},
+    more: Partial<NativeDeps> = {},
+  ): Session {
     const engine = nativeEngine({ clock: systemClock(), maxAccessUnitBytes: 8e6, responseMs: 1_000, ...more });
     const told = {
       pictures: [] as RawPicture[],
@@ -71,14 +75,19 @@ export class Rig {
     return Object.assign(told, { stop: () => session.stop(), ended: session.ended });
   }
 
-  ingest(uri: string, more: Partial<IngestDeps> = {}, password = PASSWORD): { ingest: Ingest; recorder: Recorder } {
+  ingest(
+    uri: string,
+    more: Partial<IngestDeps> = {},
+    password = PASSWORD,
+    engine: EngineName = 'native',
+  ): { ingest: Ingest; recorder: Recorder } {
     const recorder = new Recorder();
     const redactor = new Redactor();
     const clock = systemClock();
     const log = createLog({ redactor, level: 'error', write: () => undefined });
     const ingest = createIngest({ clock, processes: systemProcesses(clock), log, redactor, sink: recorder, ...more });
     this.#open.push(() => ingest.stop());
-    ingest.setCameras([{ id: 'door', username: USER, password, streams: [{ role: 'main', uri, engine: 'native' }] }]);
+    ingest.setCameras([{ id: 'door', username: USER, password, streams: [{ role: 'main', uri, engine }] }]);
     return { ingest, recorder };
   }
 
