@@ -20,8 +20,8 @@ const STRAY = 5;
 const EDGE = 0.35;
 /** Noise of the frame as a whole raises the limit up to here. */
 const MOST_FLOOR = 25;
-/** Every how many frames a quiet row is learned. */
-const TURNS = 8;
+/** Every how many frames a quiet row is learned, at most; and the time that may pass until then, seconds. */
+const TURNS = { most: 8, seconds: 2 };
 
 /** The learned picture: per cell its level and how far the picture usually strays from it (mean absolute deviation). */
 export class Background {
@@ -132,19 +132,18 @@ export class Background {
    */
   learn(exposure: Exposure, kind: Uint8Array, busy: Uint8Array, seconds: number, age: number, step: boolean): void {
     const { ratio } = exposure;
-    const all = step || age < 3 || seconds > 0.5;
+    const young = step || age < 3;
+    const turns = young ? 1 : Math.max(1, Math.min(TURNS.most, Math.floor(TURNS.seconds / seconds)));
+    const turn = this.#turn++ % turns;
     this.#setRates(seconds, age, step);
-    for (let y = 0; y < HEIGHT; y++) if (all || busy[y] === 1) this.#learnRow(y, ratio, kind);
-    if (!all) {
-      this.#setRates(seconds * TURNS, age, step);
-      for (let y = this.#turn; y < HEIGHT; y += TURNS) {
-        if (busy[y] === 1) continue;
-        if (exposure.even) this.#learnQuietRow(y, exposure.gain - 1);
-        else this.#learnRow(y, ratio, kind);
-      }
+    for (let y = 0; y < HEIGHT; y++) if (busy[y] === 1) this.#learnRow(y, ratio, kind);
+    this.#setRates(seconds * turns, age, step);
+    for (let y = turn; y < HEIGHT; y += turns) {
+      if (busy[y] === 1) continue;
+      if (exposure.even && !young) this.#learnQuietRow(y, exposure.gain - 1);
+      else this.#learnRow(y, ratio, kind);
     }
-    for (let y = 0; y < HEIGHT; y++) if (all || busy[y] === 1 || y % TURNS === this.#turn) this.#rest(y);
-    this.#turn = (this.#turn + 1) % TURNS;
+    for (let y = 0; y < HEIGHT; y++) if (busy[y] === 1 || y % turns === turn) this.#rest(y);
     [this.before, this.diff] = [this.diff, this.before];
   }
 

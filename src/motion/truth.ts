@@ -46,6 +46,8 @@ const HOLD: Record<Blindness, number> = {
 };
 const CLEAR_MS = 8_000;
 const LEAST_STEP_MS = 1_500;
+/** How the view compares with the learned one is asked less often than whether there is a picture at all: it costs more. */
+const LEAST_VIEW_STEP_MS = 3_000;
 /** Seconds over which the present view and the learned one are averaged, and what the latter needs to begin with. */
 const AVERAGE = { now: 6, learned: 600, enough: 20, settled: 60 };
 /** Seconds that are learned at once, and only when as many more have passed well: a fault is not seen at once. */
@@ -73,6 +75,9 @@ export class CameraTruth {
   readonly #structure = new Structure();
   readonly #last = new Float32Array(CELLS);
   #lastAt: number | undefined;
+  #viewedAt: number | undefined;
+  /** What is wrong with the view, as it was last compared. */
+  #kind: Blindness | undefined;
   /** Usual share of cells that differ from one picture to the next: a picture without noise may repeat itself. */
   #restless = 0;
   readonly #suspected = new Map<Blindness, number>();
@@ -89,6 +94,7 @@ export class CameraTruth {
   /** The view is as it should be from now on: somebody has moved the camera on purpose. */
   accept(): void {
     this.#learned.clear();
+    this.#kind = undefined;
     this.#doubt();
     this.#before = this.#candidate = undefined;
   }
@@ -104,7 +110,7 @@ export class CameraTruth {
 
   /** Pictures follow each other anew (a reconnect): stream time begins again, what was learned stays. */
   restart(): void {
-    this.#lastAt = undefined;
+    this.#lastAt = this.#viewedAt = this.#kind = undefined;
     this.#now.clear();
     this.#block.clear();
     this.#waiting.clear();
@@ -115,10 +121,10 @@ export class CameraTruth {
   /** `cells` are the 160x90 means of `gray`. Pictures that follow too soon are left out. */
   observe(gray: Uint8Array, cells: Float32Array, tMs: number): TruthNote[] {
     if (this.#lastAt !== undefined && tMs - this.#lastAt < LEAST_STEP_MS) return [];
-    const seconds = this.#lastAt === undefined ? 2 : Math.min(10, (tMs - this.#lastAt) / 1000);
     const change = this.#lastAt === undefined ? Number.NaN : shareChanged(cells, this.#last);
-    const picture = this.#structure.of(cells);
-    this.#now.add(picture, seconds, AVERAGE.now);
+    const seconds = this.#viewedAt === undefined ? 2 : Math.min(10, (tMs - this.#viewedAt) / 1000);
+    const views = this.#viewedAt === undefined || tMs - this.#viewedAt >= LEAST_VIEW_STEP_MS;
+    if (views) this.#compare(this.#structure.of(cells), seconds, tMs);
     const found = this.#judge(cells, change);
     // Slowly down: a camera that freezes must not make that its habit before it is told.
     if (change >= 0) this.#restless += (change > this.#restless ? 0.2 : 0.01) * (change - this.#restless);
@@ -127,10 +133,18 @@ export class CameraTruth {
     const notes = this.#settle(found, gray, tMs);
     if (found.size > 0) this.#doubt();
     else if (this.#raised.size === 0) {
-      this.#learn(picture, seconds);
+      if (views) this.#learn(this.#structure, seconds);
       this.#keep(gray, tMs);
     }
     return notes;
+  }
+
+  #compare(picture: Structure, seconds: number, tMs: number): void {
+    this.#now.add(picture, seconds, AVERAGE.now);
+    this.#viewedAt = tMs;
+    const structured = this.#learned.structured;
+    const known = this.#learned.age >= AVERAGE.enough && structured >= LIMITS.covered.structured;
+    this.#kind = known ? kindOf(this.#now.compare(this.#learned), structured) : undefined;
   }
 
   #learn(picture: Structure, seconds: number): void {
@@ -154,10 +168,7 @@ export class CameraTruth {
     if (high < LIMITS.dark) return found.add('dark');
     if (bright >= LIMITS.white) return found.add('overexposed');
     if (change < LIMITS.frozen.share && this.#restless > LIMITS.frozen.usual) found.add('frozen');
-    const structured = this.#learned.structured;
-    if (this.#learned.age < AVERAGE.enough || structured < LIMITS.covered.structured) return found;
-    const kind = kindOf(this.#now.compare(this.#learned), structured);
-    return kind === undefined ? found : found.add(kind);
+    return this.#kind === undefined ? found : found.add(this.#kind);
   }
 
   #settle(found: Set<Blindness>, gray: Uint8Array, tMs: number): TruthNote[] {
