@@ -4,6 +4,7 @@ import type { Camera, Device } from '../contract/camera.js';
 import type { DeviceInfo } from './driver.js';
 import { referenceKey } from './discovery.js';
 import { portOpen } from './port-open.js';
+import { isSameStream, type StreamTraits } from './stream-traits.js';
 
 /** Whether a camera's streams may be recorded now under its name. */
 export type Admission = { ok: true } | { ok: false; other: boolean; detail: string; held?: true };
@@ -14,6 +15,10 @@ export interface AdmissionDeps {
   referenceAt: (host: string) => Promise<string | undefined>;
   /** Who answers, at the price of one login. */
   identify: (device: Device) => Promise<DeviceInfo>;
+  /** What a camera of which only the stream is known says of itself; no login. */
+  traits: (camera: Camera) => Promise<StreamTraits>;
+  /** They were read for the first time. */
+  onTraits: (device: Device, traits: StreamTraits) => Promise<void>;
   /** The device was met, with its traits as they are now. */
   onMet: (device: Device, info: DeviceInfo) => Promise<void>;
 }
@@ -53,8 +58,6 @@ export class Admissions {
    */
   async admit(camera: Camera, alike: boolean, sinceMono: number): Promise<Admission> {
     const { device } = camera;
-    // Added by its stream address alone: nobody can say who it is.
-    if (device.xaddr === '') return { ok: true };
     const now = this.deps.clock.monotonic();
     const met = this.#valid.get(device.id) ?? -Infinity;
     if (met >= sinceMono && now - met < VALID_MS) return { ok: true };
@@ -69,12 +72,14 @@ export class Admissions {
     }
   }
 
-  async #ask({ device, main }: Camera, alike: boolean, atMono: number): Promise<Admission> {
+  async #ask(camera: Camera, alike: boolean, atMono: number): Promise<Admission> {
+    const { device, main } = camera;
     // Whoever is switched off is not asked who it is.
     if (!(await this.#givesVideo(main.uri))) {
       this.#unproven.delete(device.id);
       return { ok: false, other: false, detail: 'the camera does not answer' };
     }
+    if (device.xaddr === '') return this.#askStream(camera, atMono);
     const known = device.endpointReference;
     const reference = known === '' ? undefined : await this.deps.referenceAt(device.address);
     if (reference !== undefined) {
@@ -98,6 +103,21 @@ export class Admissions {
     }
   }
 
+  /** Added by its stream address alone: what it says before any login is all there is, and the hardware address. */
+  async #askStream(camera: Camera, atMono: number): Promise<Admission> {
+    const { device } = camera;
+    try {
+      const traits = await this.deps.traits(camera);
+      if (device.stream === undefined) await this.deps.onTraits(device, traits);
+      else if (!isSameStream(device.stream, traits)) return strangeStream();
+      this.met(device.id, atMono);
+      return { ok: true };
+    } catch (error) {
+      if (!(error instanceof BluelightError)) throw error;
+      return this.#withoutProof(device, error.message);
+    }
+  }
+
   /** A camera whose ONVIF stays silent while it gives video is recorded after a while: footage counts more. */
   #withoutProof(device: Device, why: string): Admission {
     const now = this.deps.clock.monotonic();
@@ -116,6 +136,11 @@ export class Admissions {
 
 function stranger(): Admission {
   return { ok: false, other: true, detail: 'another device answers at its address; it is being looked for' };
+}
+
+function strangeStream(): Admission {
+  const detail = 'another camera seems to answer at its address; give that one another address, or add this one again';
+  return { ok: false, other: true, detail };
 }
 
 /**

@@ -5,6 +5,7 @@ import { videoFormat } from '../media/sps.js';
 import { pinToHost } from './addresses.js';
 import { cameraIdOf, deviceIdOf, nextNumber } from './identity.js';
 import type { LoginDeps } from './ports.js';
+import type { StreamTraits } from './stream-traits.js';
 import { describeStream } from './rtsp-check.js';
 
 export interface RtspAddress {
@@ -46,7 +47,7 @@ export async function inspect(deps: LoginDeps, uri: string, host: string, login:
 
 /** A camera of which only its streams are known. */
 export function planRtsp(
-  host: string,
+  { host, stream }: { host: string; stream: StreamTraits },
   streams: { main: CameraStream; sub: CameraStream | null },
   name: string | undefined,
   adopted: readonly Camera[],
@@ -65,6 +66,7 @@ export function planRtsp(
       address: host,
       xaddr: '',
       ...unknown,
+      stream,
     },
     channel: '',
     ...streams,

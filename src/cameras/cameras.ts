@@ -79,11 +79,11 @@ export class Cameras {
       await this.#keeper.follow(cameras);
     };
     this.#discovery = new CameraDiscovery(deps);
-    this.#desk = new CameraDesk({ ...deps, driver, changed }, this.#state);
+    const arp = (): string => (deps.network ?? realNetwork)().arp;
+    this.#desk = new CameraDesk({ ...deps, driver, arp, changed }, this.#state);
     this.#tuning = new Tuning({ clock: deps.clock, log: deps.log, driver, desk: this.#desk });
     const { clock, log, onEvent, onSource } = deps;
     const look = (): ReturnType<CameraDiscovery['look']> => this.#discovery.look(this.interfaces());
-    const arp = (): string => (deps.network ?? realNetwork)().arp;
     this.#keeper = new Keeper({ clock, log, driver, desk: this.#desk, look, arp, onEvent, onSource });
   }
 

@@ -4,7 +4,7 @@ import { loginPrint } from '../base/login-print.js';
 import type { Log, Redactor } from '../base/log.js';
 import type { Camera, Credentials, Device, Discovered } from '../contract/camera.js';
 import type { AddDeviceBody } from '../contract/http.js';
-import { endpointUrl, type Endpoint } from './addresses.js';
+import { endpointUrl, pinToHost, type Endpoint } from './addresses.js';
 import { inspect, isRtsp, parseRtsp, planRtsp } from './adopt-rtsp.js';
 import { planAdoption } from './adopt.js';
 import { MAX_SNAPSHOT_BYTES, type CheckResult } from './check.js';
@@ -13,6 +13,7 @@ import { fetchFile } from './http-digest.js';
 import { devicesOf } from './identity.js';
 import { allowedHost, endpointOf, locate, type LocateDeps } from './locate.js';
 import { LoginLedger } from './logins.js';
+import { readTraits } from './stream-traits.js';
 import type { CameraTable, CredentialTable, HeldTable } from './ports.js';
 
 export interface DeskDeps {
@@ -28,6 +29,8 @@ export interface DeskDeps {
   /** `login` is the print of the credentials that were refused. */
   onRefused?: (cameras: string[], login: string) => void;
   driver: CameraDriver;
+  /** Content of `/proc/net/arp`. */
+  arp: () => string;
   /** The adopted cameras or their credentials are other ones now. */
   changed: () => Promise<void>;
 }
@@ -243,6 +246,8 @@ export class CameraDesk {
       const given = parseRtsp(request.address, request.sub);
       const host = await allowedHost(this.deps, given.host);
       const credentials = { username: request.username, password: request.password };
+      const pinned = pinToHost(given.main, host, ['rtsp']) ?? given.main;
+      const stream = await readTraits({ clock, arp: this.deps.arp }, pinned, host);
       const streams = await this.#logins.run(host, {
         ...{ credentials: () => Promise.resolve(credentials), by: 'person' },
         work: async () => ({
@@ -252,7 +257,7 @@ export class CameraDesk {
         onRefused: () => Promise.resolve(),
       });
       const everUsed = Object.keys(await cameras.names());
-      const planned = planRtsp(host, streams, request.name, await this.list(), everUsed, clock.now());
+      const planned = planRtsp({ host, stream }, streams, request.name, await this.list(), everUsed, clock.now());
       const camera =
         replaces === undefined ? planned : { ...planned, id: replaces.id, name: request.name ?? replaces.name, addedAt: replaces.addedAt }; // prettier-ignore
       return this.#keep({ device: camera.device, cameras: [camera] }, credentials, replaces);

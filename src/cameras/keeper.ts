@@ -18,6 +18,7 @@ import { EventDesk } from './event-desk.js';
 import { follow } from './follow.js';
 import { devicesOf } from './identity.js';
 import { heardEndpoint } from './locate.js';
+import { readTraits } from './stream-traits.js';
 import { referenceAt } from './unicast-probe.js';
 
 export interface KeeperDeps {
@@ -49,11 +50,13 @@ export class Keeper {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly deps: KeeperDeps) {
-    const { clock, log, driver, desk, onEvent } = deps;
+    const { clock, log, driver, desk, arp, onEvent } = deps;
     this.#admissions = new Admissions({
       clock,
       referenceAt: (host) => referenceAt(clock, host),
       identify: (device) => desk.login({ device }, 'agent', (endpoint, login) => driver.identify(endpoint, login)),
+      traits: ({ main, device }) => readTraits({ clock, arp }, main.uri, device.address),
+      onTraits: (device, stream) => desk.saveDevice({ ...device, stream }),
       onMet: (device, info) => this.#met(device, info),
     });
     if (onEvent === undefined) return;

@@ -16,10 +16,7 @@ const DEFAULT_PORT = 554;
  */
 export async function describeStream(deps: LoginDeps, uri: string, credentials: Credentials): Promise<string> {
   const { clock, basicLogin = [] } = deps;
-  const url = new URL(uri);
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const socket = connect(url.port === '' ? DEFAULT_PORT : Number(url.port), host);
-  const late = (): BluelightError => unreachable(`did not describe the stream within ${String(CHECK_MS / 1000)} s`);
+  const { host, socket, late } = open(uri);
   try {
     return await withDeadline(
       clock,
@@ -30,6 +27,24 @@ export async function describeStream(deps: LoginDeps, uri: string, credentials: 
   } finally {
     socket.destroy();
   }
+}
+
+/** How a camera answers DESCRIBE of somebody who does not log in. Errors: CAMERA_UNREACHABLE, CAMERA_INVALID. */
+export async function askWithoutLogin({ clock }: LoginDeps, uri: string): Promise<RtspResponse> {
+  const { socket, late } = open(uri);
+  try {
+    return await withDeadline(clock, CHECK_MS, new Exchange(socket).describe(uri, undefined), late);
+  } finally {
+    socket.destroy();
+  }
+}
+
+function open(uri: string): { host: string; socket: Socket; late: () => BluelightError } {
+  const url = new URL(uri);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const socket = connect(url.port === '' ? DEFAULT_PORT : Number(url.port), host);
+  const late = (): BluelightError => unreachable(`did not describe the stream within ${String(CHECK_MS / 1000)} s`);
+  return { host, socket, late };
 }
 
 async function converse(

@@ -27,6 +27,8 @@ export const device = z.object({
   mac: z.string(),
   /** SHA-256 of the TLS certificate that it showed first; another one is refused until a person accepts it. */
   certificate: z.string().optional(),
+  /** What it says before any login, of a camera of which only the stream is known; hardware address, and a hash. */
+  stream: z.object({ mac: z.string(), login: z.string() }).optional(),
   /** What was changed on it with a person's consent; undone when it is removed. */
   tuned: z
     .object({

@@ -76,7 +76,12 @@ export class Device implements VirtualCamera {
     this.#faults = { ...NO_FAULTS, clockOffsetMs: options.clockOffsetMs ?? 0, password: options.password };
     const monotonic = (): number => clock.monotonic();
     this.#guard = new LoginGuard(options.username, () => this.#faults.password, options.lockOut, monotonic);
-    const digest = new DigestServer('bluelight sim', options.digestAlgorithms ?? ['MD5'], this.#guard, monotonic);
+    const digest = new DigestServer(
+      options.realm ?? 'bluelight sim',
+      options.digestAlgorithms ?? ['MD5'],
+      this.#guard,
+      monotonic,
+    );
     this.#channels = Array.from({ length: options.channels ?? 1 }, (_, i) => this.#channel(i + 1));
     this.#rtsp = new RtspServer({
       clock,

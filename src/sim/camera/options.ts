@@ -61,6 +61,8 @@ export interface VirtualCameraOptions {
   /** What SOAP accepts: HTTP digest alone, WS-UsernameToken alone, or either (default). RTSP and snapshot: always digest. */
   soapAuth?: 'both' | 'digest' | 'wsse';
   digestAlgorithms?: DigestAlgorithm[];
+  /** What its login challenges say (default `bluelight sim`); most makes put the serial there. */
+  realm?: string;
   /** The camera's clock runs ahead by this much (negative: behind). */
   clockOffsetMs?: number;
   /** RTSP clients in all (default 16). */
