@@ -8,6 +8,7 @@ import { systemClock } from '../../src/base/clock.js';
 import { systemProcesses } from '../../src/base/processes.js';
 import { readClip } from '../../src/sim/camera/clip.js';
 import { probeMatch } from '../../src/sim/camera/discovery.js';
+import type { Codec } from '../../src/media/stream.js';
 import { EventService } from '../../src/sim/camera/event-service.js';
 import { prepareFootage } from '../../src/sim/camera/footage.js';
 import { hostileAnswers } from '../../src/sim/camera/index.js';
@@ -96,20 +97,36 @@ export async function hostileOnvif(host: string, random: Random): Promise<Hostil
   return { port, sent: () => sent, close };
 }
 
-const CHALLENGES = ['Digest', 'Digest x', 'Basic realm="a"', 'Digest nonce="a", algorithm=FOO', ',,,'] as const;
-const RTP_A_SESSION = 400;
+const CHALLENGES = [
+  'Digest realm="cam", nonce="abc", qop="auth"',
+  'Digest realm="cam", nonce="abc", algorithm=SHA-256',
+  'Digest',
+  'Digest x',
+  'Basic realm="a"',
+  'Digest nonce="a", algorithm=FOO',
+  ',,,',
+] as const;
+const RTP_A_SESSION = 150;
 
 /** An RTSP server that gets as far as it can through a session, and then sends damaged packets as fast as it may. */
-export async function hostileRtsp(host: string, random: Random): Promise<HostilePeer> {
+export async function hostileRtsp(host: string, random: Random, codec: Codec): Promise<HostilePeer> {
   let sent = 0;
   const cacheDir = join(tmpdir(), 'bluelight-test-footage');
   const scene = { kind: 'scene', scene: { seed: 7, loopSeconds: 6, activity: 0.6 } } as const;
-  const footage = await prepareFootage({ source: scene, main: SIZE, sub: undefined }, cacheDir, systemProcesses(clock));
-  const clip = readClip(footage.main, 'h264', 10);
-  const sets = clip.parameterSets.map((set) => Buffer.from(set).toString('base64')).join(',');
-  const sdp = `v=0\r\ns=x\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;sprop-parameter-sets=${sets}\r\na=control:trackID=0\r\n`;
+  const footage = await prepareFootage(
+    { source: scene, main: { ...SIZE, codec }, sub: undefined },
+    cacheDir,
+    systemProcesses(clock),
+  );
+  const clip = readClip(footage.main, codec, 10);
+  const sets = clip.parameterSets.map((set) => Buffer.from(set).toString('base64'));
+  const [map, format] =
+    codec === 'h264'
+      ? ['H264', `packetization-mode=1;sprop-parameter-sets=${sets.join(',')}`]
+      : ['H265', ['vps', 'sps', 'pps'].map((name, i) => `sprop-${name}=${sets[i] ?? ''}`).join(';')];
+  const sdp = `v=0\r\ns=x\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 ${map}/90000\r\na=fmtp:96 ${format}\r\na=control:trackID=0\r\n`;
   const state = { ssrc: 7, sequence: 0, packets: 0, octets: 0 };
-  const packets = clip.units.flatMap((unit, i) => packetise('h264', [...unit.head, ...unit.slices], i * 9_000, state));
+  const packets = clip.units.flatMap((unit, i) => packetise(codec, [...unit.head, ...unit.slices], i * 9_000, state));
   const serve = (socket: Socket): void => {
     let rest = '';
     socket.on('error', () => undefined);
@@ -120,7 +137,7 @@ export async function hostileRtsp(host: string, random: Random): Promise<Hostile
         rest = rest.slice(end + 4);
         const damaged = random.chance(0.15);
         if (damaged) sent++;
-        const answer = rtspAnswer(request, sdp);
+        const answer = rtspAnswer(request, sdp, random);
         socket.write(damaged ? mutateText(answer, random) : answer);
         if (request.startsWith('PLAY')) flood(socket);
       }
@@ -139,14 +156,22 @@ export async function hostileRtsp(host: string, random: Random): Promise<Hostile
   return { port: (server.address() as AddressInfo).port, sent: () => sent, close: () => void server.close() };
 }
 
-function rtspAnswer(request: string, sdp: string): string {
+function rtspAnswer(request: string, sdp: string, random: Random): string {
   const cseq = /cseq: *(\d+)/i.exec(request)?.[1] ?? '0';
+  // Some want a login, in one of the ways that there are and that there are not.
+  if (request.startsWith('DESCRIBE') && !/^authorization:/im.test(request) && random.chance(0.2)) {
+    return `RTSP/1.0 401 Unauthorized\r\nCSeq: ${cseq}\r\nWWW-Authenticate: ${random.pick(CHALLENGES)}\r\n\r\n`;
+  }
   const head = `RTSP/1.0 200 OK\r\nCSeq: ${cseq}\r\n`;
   if (request.startsWith('DESCRIBE')) {
     return `${head}Content-Base: rtsp://127.0.0.1/\r\nContent-Type: application/sdp\r\nContent-Length: ${sdp.length}\r\n\r\n${sdp}`;
   }
   if (request.startsWith('SETUP')) {
-    return `${head}Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 12345678;timeout=60\r\n\r\n`;
+    const udp = /client_port=/i.test(request);
+    const transport = udp
+      ? 'RTP/AVP;unicast;client_port=5-6;server_port=7-8;source=127.0.0.1'
+      : 'RTP/AVP/TCP;unicast;interleaved=0-1';
+    return `${head}Transport: ${transport}\r\nSession: 12345678;timeout=60\r\n\r\n`;
   }
   return `${head}Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER\r\nSession: 12345678\r\n\r\n`;
 }
@@ -171,15 +196,19 @@ export async function hostileResponder(
   const group = await bound('239.255.255.250');
   const own = await bound(host);
   group.addMembership('239.255.255.250', '127.0.0.1');
-  group.on('message', (message, from: RemoteInfo) => {
+  // As it is now: whoever watches what we send later does not take this for it.
+  const send = own.send.bind(own) as (message: string, port: number, address: string) => void;
+  const answer = (message: Buffer, from: RemoteInfo): void => {
     if (!message.includes('Probe') || message.includes('ProbeMatch')) return;
     for (let i = 0; i < each; i++) {
-      if (i === each >> 1) own.send(good, from.port, from.address);
+      if (i === each >> 1) send(good, from.port, from.address);
       sent++;
       const base = random.chance(0.8) ? good.replaceAll(reference, `urn:uuid:${String(sent)}`) : random.pick(shapes);
-      own.send(mutateText(base, random).slice(0, 2_000), from.port, from.address);
+      send(mutateText(base, random).slice(0, 2_000), from.port, from.address);
     }
-  });
+  };
+  group.on('message', answer);
+  own.on('message', answer);
   return { port: 3702, sent: () => sent, close: () => (group.close(), void own.close()) };
 }
 

@@ -1,7 +1,7 @@
 import type { Random } from './random.js';
 
 /** Hosts to which no request may ever go, whoever names them. */
-export const FOREIGN = ['10.99.99.99', 'evil.example', '169.254.169.254', '192.0.2.66', '[2001:db8::66]'] as const;
+export const FOREIGN = ['10.99.99.99', 'evil.example', '169.254.169.254', '192.0.2.66', '[2001:db8::66]', '127.0.62.66'] as const; // prettier-ignore
 
 const JUNK = ['<', '>', '/>', '"', '&', ']]>', '<!--', '\0', '1e9', '-1', '</', 'é', '<x/>', '{}', '\r\n', ': ', ';;;', '='] as const; // prettier-ignore
 
