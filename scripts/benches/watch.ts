@@ -1,4 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { decodeSettings } from '../../src/settings/load.js';
@@ -26,6 +27,8 @@ interface Step {
   theirs: number[];
   pss: number;
   motionPss: number;
+  /** Processes that wanted a CPU, on the average of the last minute of it: how disturbed the figures are. */
+  load: number;
 }
 
 /**
@@ -85,6 +88,7 @@ async function step(
     { name: 'motion', pids: [daemon.pid] },
   ];
   const cpu = await measureCpu([agent, motion], slices);
+  const load = loadavg()[0]!;
   mustLive([daemon]);
   await site.mustRecord();
   // While ours runs beside it, libraries that both use are counted half: so theirs is told too small, not too large.
@@ -99,7 +103,8 @@ async function step(
     `watch: ${cameras} cameras, CPU by slice of ${seconds.toFixed(0)} s: agent ${show(ours)}; motion ${show(theirs)}`,
   );
   note(`watch: ${cameras} cameras, memory: agent ${pss.toFixed(0)} MB, motion ${motionPss.toFixed(0)} MB`);
-  return { cameras, ours, theirs, pss, motionPss };
+  note(`watch: ${cameras} cameras, load of the machine ${load.toFixed(1)} on ${availableParallelism()} cores`);
+  return { cameras, ours, theirs, pss, motionPss, load };
 }
 
 function figures(steps: readonly Step[]): Record<string, number> {
@@ -123,6 +128,7 @@ function figures(steps: readonly Step[]): Record<string, number> {
     quarter_cameras: first.cameras,
     quarter_cpu_pct_per_camera: round(perCamera(first)),
     cpu_growth_ratio: round(perCamera(last) / perCamera(first)),
+    load: round(last.load, 1),
   };
 }
 
