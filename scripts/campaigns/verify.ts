@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { verifyCampaign } from '../../test/proof/campaign.js';
 import type { CampaignOptions } from './main.js';
 
@@ -13,6 +14,7 @@ export async function run(options: CampaignOptions): Promise<{ ok: boolean; summ
   const result = await verifyCampaign({
     seed: options.seed,
     values: options.short ? 1 : ALL_VALUES,
+    threads: availableParallelism(),
     structural: cases,
     clean: cases,
     untilMs: Date.now() + hours,
@@ -20,8 +22,11 @@ export async function run(options: CampaignOptions): Promise<{ ok: boolean; summ
   });
   for (const problem of result.problems.slice(0, 20)) console.log(problem);
   const found = result.problems.length === 0 ? 'all found, no false alarm' : `${result.problems.length} problems`;
-  const values = (result.byteChanges / result.fileBytes).toFixed(1);
-  const bytes = `${result.byteChanges} single-byte changes (each of ${result.fileBytes} bytes, ${values} of 255 values)`;
+  const values = Math.floor((result.byteChanges / result.fileBytes) * 10) / 10;
+  const bytes =
+    result.byteChanges === result.fileBytes * ALL_VALUES
+      ? `all ${result.byteChanges} single-byte changes (each of ${result.fileBytes} bytes to each of ${ALL_VALUES} other values)`
+      : `${result.byteChanges} single-byte changes (each of ${result.fileBytes} bytes, ${values} of ${ALL_VALUES} values)`;
   const repeat =
     result.problems.length === 0 ? '' : `; repeat: scripts/prove verify --n ${cases} --seed ${options.seed}`;
   return {

@@ -48,6 +48,8 @@ export class Applier {
         return this.#gap(entry);
       case 'prune':
         return this.#prune(entry);
+      case 'deleted':
+        return this.#deleted(entry);
       case 'motion':
         return this.#motion(entry);
       case 'correction':
@@ -96,6 +98,8 @@ export class Applier {
     if (row !== undefined && row.state !== OPEN) return this.#moveRecord(row, journalNumber);
     const initId = row?.init_id ?? this.#initId(record.stream, record.seq, record.initSha256);
     if (initId === undefined || this.#media.size(record.stream, record.seq) === undefined) {
+      // Or it would be taken for a segment that a crash has cut off.
+      if (row !== undefined) this.#tables.drop([row]);
       this.#tables.pruned.add({ ...rangeOf(stream, record), link, why: 'lost' });
       keepRecord(this.#tables, id, record);
     } else {
@@ -176,9 +180,8 @@ export class Applier {
   #spent({ record }: EntryOf<'spent'>): void {
     const stream = this.#tables.ensureStream(record.stream);
     const id = segmentId(stream.id, record.seq);
-    if (this.#tables.segment(id) !== undefined) return;
-    keepRecord(this.#tables, id, record);
-    this.#tables.pruned.add({ ...rangeOf(stream, record), link: Buffer.from(recordLink(record), 'hex'), why: 'ring' });
+    // That it was deleted is said by its prune record.
+    if (this.#tables.segment(id) === undefined) keepRecord(this.#tables, id, record);
   }
 
   #dropped(entry: EntryOf<'dropped'>): void {
@@ -190,31 +193,18 @@ export class Applier {
 
   #gapOpen(entry: EntryOf<'gap-open'>): void {
     const stream = this.#tables.ensureStream(entry.stream);
-    if (this.#tables.openGap(stream.id) !== undefined || this.#hasGap(stream, entry.fromMs, entry.reason)) return;
+    if (this.#tables.openGap(stream.id) !== undefined || this.#tables.hasGap(stream.id, entry)) return;
     this.#insertGap(stream, entry);
   }
 
   #gap(entry: EntryOf<'gap'>): void {
     const stream = this.#tables.ensureStream(entry.stream);
     const open = this.#tables.openGap(stream.id);
-    // A clock that was ahead was corrected meanwhile: it is the same gap, begun earlier.
-    const same = open?.boot_id === entry.boot && open.mono_ms === entry.monoMs;
-    if (open !== undefined && (same || open.from_ms <= entry.fromMs)) {
+    // By when it began on the monotonic clock: on the wall clock it may have been moved meanwhile.
+    if (open?.boot_id === entry.boot && open.mono_ms === entry.monoMs && open.reason === entry.reason) {
       this.#tables.sql.run('delete from gaps where id = :id', { id: open.id });
     }
-    if (entry.toMs !== entry.fromMs && !this.#hasGap(stream, entry.fromMs, entry.reason)) {
-      this.#insertGap(stream, entry);
-    }
-  }
-
-  #hasGap(stream: StreamRow, fromMs: number, reason: string): boolean {
-    return (
-      this.#tables.sql.one('select 1 from gaps where stream_id = :stream and from_ms = :fromMs and reason = :reason', {
-        stream: stream.id,
-        fromMs,
-        reason,
-      }) !== undefined
-    );
+    if (entry.toMs !== entry.fromMs && !this.#tables.hasGap(stream.id, entry)) this.#insertGap(stream, entry);
   }
 
   #insertGap(stream: StreamRow, entry: EntryOf<'gap-open'> | EntryOf<'gap'>): void {
@@ -252,6 +242,14 @@ export class Applier {
       toMs: record.toMs,
       link: Buffer.from(record.linkAtTo, 'hex'),
       why: record.why,
+    });
+  }
+
+  #deleted({ stream, link, k: _k, ...range }: EntryOf<'deleted'>): void {
+    this.#tables.pruned.add({
+      ...range,
+      streamId: this.#tables.ensureStream(stream).id,
+      link: Buffer.from(link, 'hex'),
     });
   }
 

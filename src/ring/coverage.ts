@@ -155,8 +155,7 @@ function gapLabels(
 function beforeTheOldest(tables: Tables, stream: StreamRow): Label[] {
   const pruned = tables.pruned.bounds(stream.id);
   const kept = tables.settledFrom(stream.id, 0, 1)[0] ?? tables.openSegment(stream.id);
-  const oldest = kept?.start_ms ?? pruned?.toMs;
-  if (oldest === undefined) return [];
+  const oldest = kept?.start_ms ?? pruned?.toMs ?? Number.POSITIVE_INFINITY;
   const first = pruned?.fromMs ?? oldest;
   const labels: Label[] = [
     { fromMs: Number.NEGATIVE_INFINITY, toMs: first, reason: 'not_recorded' },

@@ -63,6 +63,17 @@ const gapEntry = z.strictObject({
 });
 /** The media of these records is deleted now. `sig`: over the DSSE pre-authentication encoding of the record. */
 const pruneEntry = z.strictObject({ k: z.literal('prune'), record: pruneRecord, signatures: z.array(signature) });
+/** What prune records in a file of the journal that is removed have said in sum. */
+const deletedEntry = z.strictObject({
+  k: z.literal('deleted'),
+  stream: streamName,
+  fromSeq: count.min(1),
+  toSeq: count.min(1),
+  fromMs: ms,
+  toMs: ms,
+  link: sha256Hex,
+  why: z.string(),
+});
 const motionEntry = z.strictObject({
   k: z.literal('motion'),
   stream: streamName,
@@ -92,6 +103,7 @@ export const journalEntry = z.discriminatedUnion('k', [
   gapOpenEntry,
   gapEntry,
   pruneEntry,
+  deletedEntry,
   motionEntry,
   correctionEntry,
   checkpointEntry,

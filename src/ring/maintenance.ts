@@ -102,6 +102,7 @@ export class Maintenance {
     );
     if (!this.#rebuilding) {
       applyCorrections(this.#core);
+      this.#forgetSpent(null);
       this.#parts.protections.refresh(this.#core.tables);
       this.#parts.options.log.info({}, 'the index is complete again');
     }
@@ -172,8 +173,8 @@ export class Maintenance {
     tables.sql.transaction(() => {
       for (const stream of tables.streams()) {
         const oldest = tables.settledFrom(stream.id, 0, 1)[0];
-        if (oldest === undefined) continue;
-        forgetGaps(tables, stream, { beforeMs: oldest.start_ms, boot: this.#parts.options.bootId });
+        const beforeMs = oldest?.start_ms ?? tables.pruned.bounds(stream.id)?.toMs;
+        if (beforeMs !== undefined) forgetGaps(tables, stream, { beforeMs, boot: this.#parts.options.bootId });
       }
       // By no clock that jumped.
       forgetOldProof(tables, trustedMs ?? 0);
@@ -185,7 +186,8 @@ export class Maintenance {
         'delete from inits where segments = 0 and id not in (select init_id from segments where state <> 1)',
       );
       tables.sql.run(
-        'delete from corrections where done = 1 and boot_id <> :boot and boot_id not in (select boot_id from runs)',
+        `delete from corrections where done = 1 and boot_id <> :boot and boot_id not in (
+           select boot_id from runs union select boot_id from gaps union select coalesce(to_boot_id, boot_id) from gaps)`,
         {
           boot: this.#parts.options.bootId,
         },

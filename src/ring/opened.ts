@@ -5,6 +5,7 @@ import type { GapReason } from '../media/stream.js';
 import { wrongHead } from './check.js';
 import { ClockWatch } from './clock-watch.js';
 import { Core } from './core.js';
+import { applyCorrections } from './corrections.js';
 import { openDatabase, quarantine, readState } from './database.js';
 import { Ballast, identifyDisk, mountMark } from './disk.js';
 import { diskTrouble } from './disk-errors.js';
@@ -53,6 +54,8 @@ export function openDisk(
   try {
     journal.open();
     core = openIndex(options, diskId, journal);
+    // What is settled now begins and ends where a corrected clock has put it.
+    applyCorrections(core);
     const report = settle(core, reason);
     if (report.recovered.length + report.dropped.length + report.garbage > 0) {
       options.log.info(report, 'settled what the last stop left open');

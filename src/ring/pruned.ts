@@ -1,5 +1,17 @@
 import type { Sql } from '../store/sql.js';
 
+/** Missing, nobody knows why: only a guess until it is read that it was deleted. */
+const LOST = 'lost';
+
+export interface PrunedRow {
+  from_seq: number;
+  to_seq: number;
+  from_ms: number;
+  to_ms: number;
+  link_at_to: Buffer;
+  why: string;
+}
+
 /** What was deleted of each stream: how far, why, and the link from which the chain goes on. */
 export class Pruned {
   readonly #sql: Sql;
@@ -29,6 +41,14 @@ export class Pruned {
     );
   }
 
+  /** The deleted range in which a segment lies. */
+  around(streamId: number, seq: number): PrunedRow | undefined {
+    return this.#sql.one<PrunedRow>(
+      'select * from pruned where stream_id = :streamId and from_seq <= :seq and to_seq >= :seq',
+      { streamId, seq },
+    );
+  }
+
   /** The link of the last record of a deleted range. */
   linkAt(streamId: number, seq: number): Buffer | undefined {
     return this.#sql.one<{ link_at_to: Buffer }>(
@@ -48,22 +68,14 @@ export class Pruned {
     why: string;
   }): void {
     let { fromSeq, fromMs, toSeq, toMs, link } = range;
-    // `lost` is only a guess until the prune record itself is read.
-    const touching = this.#sql.all<{
-      from_seq: number;
-      to_seq: number;
-      from_ms: number;
-      to_ms: number;
-      link_at_to: Buffer;
-      why: string;
-    }>(`select * from pruned where stream_id = :streamId and from_seq <= :next and to_seq >= :before`, {
-      streamId: range.streamId,
-      next: toSeq + 1,
-      before: fromSeq - 1,
-    });
+    const touching = this.#sql.all<PrunedRow>(
+      `select * from pruned where stream_id = :streamId and from_seq <= :next and to_seq >= :before`,
+      { streamId: range.streamId, next: toSeq + 1, before: fromSeq - 1 },
+    );
+    if (range.why === LOST && touching.some((other) => other.from_seq <= fromSeq && other.to_seq >= toSeq)) return;
     for (const other of touching) {
       const inside = other.from_seq >= range.fromSeq && other.to_seq <= range.toSeq;
-      if (!inside && other.why !== range.why) continue;
+      if (!inside && (other.why === LOST) !== (range.why === LOST)) continue;
       this.#sql.run('delete from pruned where stream_id = :streamId and from_seq = :from', {
         streamId: range.streamId,
         from: other.from_seq,
@@ -74,9 +86,16 @@ export class Pruned {
       }
       if (other.to_seq > toSeq) {
         toSeq = other.to_seq;
-        toMs = other.to_ms;
         link = other.link_at_to;
       }
+      // What was deleted before the clock was put right must not make the range end in 1970.
+      if (!inside) toMs = Math.max(toMs, other.to_ms);
+    }
+    if (range.why !== LOST) {
+      this.#sql.run(
+        `delete from pruned where stream_id = :streamId and from_seq >= :fromSeq and to_seq <= :toSeq and why = :lost`,
+        { streamId: range.streamId, fromSeq, toSeq, lost: LOST },
+      );
     }
     this.#sql.run(
       `insert or replace into pruned (stream_id, from_seq, to_seq, from_ms, to_ms, link_at_to, why)

@@ -88,11 +88,28 @@ export class Rebuild {
     const lines = take(this.#lines, LINES_PER_STEP);
     const at = lines.length < LINES_PER_STEP ? this.#nextFile(state.rebuild_until_number ?? 0) : lines.at(-1)!.next;
     this.#core.tables.sql.transaction(() => {
-      for (const line of lines) this.#core.applier.apply(line.entry, line.at.number);
+      for (const { entry, at } of lines) {
+        // What is still open stands in the newest file, too.
+        if (entry.k !== 'gap-open') this.#core.applier.apply(entry, at.number);
+      }
       saveProgress(this.#core, at, state.rebuild_until_number);
-      if (at === null) sealHeads(this.#core);
+      if (at === null) {
+        this.#markMotion(state.rebuild_until_number ?? 0);
+        // They were applied before these rows were there.
+        this.#core.tables.sql.run('update corrections set done = 0');
+        sealHeads(this.#core);
+      }
     });
     return at !== null;
+  }
+
+  /** What the files that were read first say of segments that only older ones knew. */
+  #markMotion(from: number): void {
+    for (const number of this.#core.journal.numbers().filter((n) => n >= from)) {
+      for (const { entry } of this.#core.journal.lines(number)) {
+        if (entry.k === 'motion') this.#core.applier.apply(entry, number);
+      }
+    }
   }
 
   #nextFile(until: number): { number: number; offset: number } | null {

@@ -9,7 +9,7 @@ import { ensureDir } from './disk-io.js';
 import type { EntryOf, JournalEntry } from './journal-entry.js';
 import { segmentId } from './layout.js';
 import { recordOf } from './records.js';
-import { clearTheWay, saveFragments } from './recovery.js';
+import { clearTheWay, closedEntries, saveFragments } from './recovery.js';
 import { SegmentWriter } from './segment-writer.js';
 import type { ClockTrust } from './types.js';
 
@@ -201,7 +201,7 @@ export class StreamRecorder {
     const entries: JournalEntry[] = [];
     const after: (() => void)[] = [];
     const old = this.#writer;
-    if (old !== undefined) entries.push(this.#closeEntry(core, old, after));
+    if (old !== undefined) entries.push(...this.#closeEntries(core, old, after));
     let gap = this.#gap;
     let next: SegmentWriter | undefined;
     let failure: { error: unknown } | undefined;
@@ -241,7 +241,7 @@ export class StreamRecorder {
     if (failure !== undefined) throw failure.error;
   }
 
-  #closeEntry(core: Core, writer: SegmentWriter, after: (() => void)[]): EntryOf<'closed'> {
+  #closeEntries(core: Core, writer: SegmentWriter, after: (() => void)[]): JournalEntry[] {
     const done = writer.finish();
     const stream = core.tables.stream(this.name)!;
     const id = segmentId(stream.id, writer.seq);
@@ -254,7 +254,7 @@ export class StreamRecorder {
       recovered: false,
       prev: stream.head_link.toString('hex'),
     });
-    return { k: 'closed', ordinal: row.ordinal, record };
+    return closedEntries(row, record);
   }
 
   #create(core: Core, first: Fragment, entries: JournalEntry[]): SegmentWriter {

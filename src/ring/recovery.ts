@@ -8,7 +8,8 @@ import { bucketDir, bucketOf, seqOf } from './layout.js';
 import { recordOf } from './records.js';
 import { scanSegment } from './scan.js';
 import { CLOCK_TRUST } from './types.js';
-import { GARBAGE, OPEN, ticksToMs, type SegmentRow } from './rows.js';
+import { GARBAGE, OPEN, ticksToMs, type SegmentDetail, type SegmentRow } from './rows.js';
+import type { SegmentRecord } from '../proof/chain.js';
 
 export interface RecoveryReport {
   recovered: { stream: string; seq: number; lostBytes: number }[];
@@ -103,10 +104,20 @@ function settleOpen(core: Core, row: SegmentRow, reason: string, report: Recover
     recovered: true,
     prev: stream.head_link.toString('hex'),
   });
-  core.commit([{ k: 'closed', ordinal: row.ordinal, record }, ...gapOpen(ticksToMs(found.durationTicks))], {
+  core.commit([...closedEntries(detail, record), ...gapOpen(ticksToMs(found.durationTicks))], {
     after: () => saveFragments(core, row.id, found.fragments),
   });
   report.recovered.push({ stream: stream.name, seq, lostBytes: found.fileBytes - found.wholeBytes });
+}
+
+/**
+ * The motion of a segment was marked while it was open: said again behind its record, since whoever reads the journal
+ * from there on does not know the segment before.
+ */
+export function closedEntries(row: SegmentDetail, record: SegmentRecord): JournalEntry[] {
+  const { stream, seq } = record;
+  const closed: JournalEntry = { k: 'closed', ordinal: row.ordinal, record };
+  return row.has_motion === 0 ? [closed] : [closed, { k: 'motion', stream, fromSeq: seq, toSeq: seq }];
 }
 
 export function saveFragments(core: Core, id: number, list: Buffer): void {

@@ -281,6 +281,16 @@ export class Tables {
     return row.name;
   }
 
+  /** Is the gap that began then, wherever a corrected clock has put it, still remembered? */
+  hasGap(streamId: number, { boot, monoMs, reason }: { boot: string; monoMs: number; reason: string }): boolean {
+    return (
+      this.sql.one(
+        'select 1 from gaps where stream_id = :streamId and boot_id = :boot and mono_ms = :monoMs and reason = :reason',
+        { streamId, boot, monoMs, reason },
+      ) !== undefined
+    );
+  }
+
   bootOf(run: number): string {
     const row = this.sql.one<{ boot_id: string }>('select boot_id from runs where id = :run', { run });
     if (row === undefined) throw new BluelightError('INDEX_CORRUPT', `run ${run} is missing in ring.db`);
