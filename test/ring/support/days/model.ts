@@ -149,7 +149,9 @@ export class StreamModel {
       (['unknown', 'not_recorded'].includes(gap.reason) &&
         gone.some((file) => file.goneInDoubt && overlaps(file, gap))) ||
       this.#late.some((late) => late.reason === gap.reason && late.fromMs <= gap.fromMs && gap.toMs <= late.toMs);
-    return joinedGaps(gaps.map((gap) => (within(gap) ? { ...gap, reason: this.#whyGone(gone, gap) } : { ...gap })));
+    const edges = gone.filter((file) => file.goneInDoubt).flatMap(({ fromMs, toMs }) => [fromMs, toMs]);
+    const pieces = gaps.flatMap((gap) => cutAt(gap, edges));
+    return joinedGaps(pieces.map((gap) => (within(gap) ? { ...gap, reason: this.#whyGone(gone, gap) } : gap)));
   }
 
   /** The one right answer to what there is of [fromMs, toMs). */
@@ -202,6 +204,12 @@ function told(file: Taken): Interval {
 
 export function overlaps(a: Interval, b: Interval): boolean {
   return a.fromMs < b.toMs && b.fromMs < a.toMs;
+}
+
+function cutAt(gap: Gap, edges: readonly number[]): Gap[] {
+  const inside = edges.filter((edge) => edge > gap.fromMs && edge < gap.toMs).sort((a, b) => a - b);
+  const ends = [gap.fromMs, ...inside, gap.toMs];
+  return ends.slice(1).map((toMs, i) => ({ ...gap, fromMs: ends[i]!, toMs }));
 }
 
 function joinedGaps(sorted: readonly Gap[]): Gap[] {
